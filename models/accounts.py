@@ -1,0 +1,129 @@
+"""Accounts: users with one of five roles, and API tokens for programs. Secrets are stored hashed."""
+
+import hashlib
+import secrets
+from datetime import datetime
+from functools import lru_cache
+
+from argon2 import PasswordHasher
+from argon2.exceptions import VerificationError
+from sqlalchemy import CheckConstraint, ForeignKey, func, select, text
+from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
+
+from models.base import Base, CreatedAt, IntegerKey
+from models.errors import InvalidInput, Unauthorized
+
+ROLES = ("owner", "merchandiser", "stylist", "ops", "viewer")
+OWNER = "owner"
+TOKEN_PREFIX = "estilista_"  # noqa: S105 (a prefix that secret scanners can look for, no secret)
+PASSWORD_MIN_CHARACTERS = 10
+
+# argon2id with the parameters OWASP recommends: 19 MiB, 2 passes, 1 lane; about 30 ms.
+HASHER = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
+
+
+class User(Base):
+    """Somebody who can sign in."""
+
+    __tablename__ = "users"
+    __table_args__ = (CheckConstraint(f"role IN {ROLES}", name="role"),)
+
+    id: Mapped[IntegerKey]
+    username: Mapped[str] = mapped_column(unique=True)
+    role: Mapped[str]
+    password_hash: Mapped[str]
+    active: Mapped[bool] = mapped_column(server_default=text("true"), default=True)
+    created_at: Mapped[CreatedAt]
+
+
+class ApiToken(Base):
+    """A credential of a program; acts for its user. Only its hash is kept: it is random enough
+    (192 bits) that one SHA-256 is."""
+
+    __tablename__ = "api_tokens"
+
+    id: Mapped[IntegerKey]
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    name: Mapped[str]
+    token_sha256: Mapped[str] = mapped_column(unique=True)
+    expires_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+    created_at: Mapped[CreatedAt]
+    user: Mapped[User] = relationship()
+
+
+def add_user(session: Session, username: str, password: str, role: str) -> User:
+    """Raises InvalidInput for an unknown role or a password that is too short."""
+    if role not in ROLES:
+        raise InvalidInput(f"El papel «{role}» no existe.", "role")
+    if len(password) < PASSWORD_MIN_CHARACTERS:
+        message = f"La contraseña necesita al menos {PASSWORD_MIN_CHARACTERS} caracteres."
+        raise InvalidInput(message, "password")
+    user = User(username=username, role=role, password_hash=HASHER.hash(password))
+    session.add(user)
+    session.flush()
+    return user
+
+
+def ensure_owner(session: Session, username: str, password: str) -> None:
+    """Make the first owner; does nothing where there is an owner already."""
+    if session.scalar(select(User.id).where(User.role == OWNER).limit(1)) is None:
+        add_user(session, username, password, OWNER)
+
+
+def sign_in(session: Session, username: str, password: str) -> User:
+    """Raises Unauthorized, in the same words and time for an unknown user."""
+    user = session.scalar(select(User).where(User.username == username))
+    matches = _matches(user.password_hash if user else _nobodys_hash(), password)
+    if user is None or not matches or not user.active:
+        raise Unauthorized("Usuario o contraseña incorrectos.")
+    return user
+
+
+def active_user(session: Session, id: int) -> User:
+    """Raises Unauthorized when the account is gone or was switched off."""
+    user = session.get(User, id)
+    if user is None or not user.active:
+        raise Unauthorized("La cuenta ya no está activa.")
+    return user
+
+
+def issue_token(session: Session, user: User, name: str, days: int | None = None) -> str:
+    """A new API token for this user; the return value is the only time that it can be read."""
+    token = TOKEN_PREFIX + secrets.token_urlsafe(24)
+    expires_at = None if days is None else func.now() + text(f"interval '{int(days)} days'")
+    session.add(
+        ApiToken(user_id=user.id, name=name, token_sha256=_sha256(token), expires_at=expires_at)
+    )
+    session.flush()
+    return token
+
+
+def token_user(session: Session, token: str) -> User:
+    """Whose API token this is. Raises Unauthorized when it is unknown, expired or revoked."""
+    found = session.scalar(
+        select(ApiToken).where(
+            ApiToken.token_sha256 == _sha256(token),
+            ApiToken.revoked_at.is_(None),
+            func.coalesce(ApiToken.expires_at, "infinity") > func.now(),
+        )
+    )
+    if found is None or not found.user.active:
+        raise Unauthorized("El token no es válido.")
+    return found.user
+
+
+def _matches(password_hash: str, password: str) -> bool:
+    try:
+        return HASHER.verify(password_hash, password)
+    except VerificationError:
+        return False
+
+
+@lru_cache
+def _nobodys_hash() -> str:
+    return HASHER.hash(secrets.token_urlsafe())
+
+
+def _sha256(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()

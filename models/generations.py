@@ -1,0 +1,484 @@
+"""Generations: what a client ordered, and the images that came out.
+
+A generation keeps its own copy of the fabric, so that it outlives the catalogue. Its status is not
+stored: it is a function of its jobs, so the two can never disagree.
+"""
+
+import hashlib
+import json
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, Row, text
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from models import queue, workers
+from models.base import Base, CreatedAt, UuidKey, uuid7
+from models.catalogue import Fabric, Look, Page, orderable_fabric, orderable_looks
+from models.errors import Conflict, InvalidInput, NotFound, RateLimited
+from models.letter import NOISE_SEED_MAX, Letter
+from models.settings import settings
+from models.swatches import Swatch
+
+Quality = Literal["preview", "final"]
+
+
+class Generation(Base):
+    """One order: a cloth, the cuts to see it in, and the noise seed."""
+
+    __tablename__ = "generations"
+    __table_args__ = (
+        CheckConstraint("cardinality(cuts) >= 1", name="cuts"),
+        CheckConstraint("quality IN ('preview', 'final')", name="quality"),
+        CheckConstraint(f"noise_seed BETWEEN 0 AND {NOISE_SEED_MAX}", name="noise_seed"),
+        CheckConstraint("(idempotency_key IS NULL) = (request_sha256 IS NULL)", name="idempotency"),
+        Index("generations_idempotency_key", "owner", "idempotency_key", unique=True),
+        Index("generations_fabric", "family_id", "color_id", "id"),
+        Index("generations_swatch_key", "swatch_key"),
+    )
+
+    id: Mapped[UuidKey]
+    owner: Mapped[str]  # who ordered: "shop", "user:3", "token:5"
+    idempotency_key: Mapped[str | None]
+    request_sha256: Mapped[str | None]
+    family_id: Mapped[str]
+    color_id: Mapped[str]
+    fabric_name: Mapped[str]
+    fabric_hex: Mapped[str]
+    swatch_key: Mapped[str | None]
+    uploaded_swatch: Mapped[bool]
+    cuts: Mapped[list[str]]
+    quality: Mapped[str]
+    noise_seed: Mapped[int]
+    created_at: Mapped[CreatedAt]
+
+
+class Image(Base):
+    """One published picture. Written by queue.complete, together with the job it completes."""
+
+    __tablename__ = "images"
+    __table_args__ = (
+        CheckConstraint("stage IN ('draft', 'final')", name="stage"),
+        CheckConstraint("width_px > 0 AND height_px > 0 AND size_bytes > 0", name="size"),
+        CheckConstraint("sha256 ~ '^[0-9a-f]{64}$'", name="sha256"),
+        Index(None, "generation_id"),
+    )
+
+    id: Mapped[UuidKey]
+    generation_id: Mapped[UUID] = mapped_column(ForeignKey("generations.id", ondelete="CASCADE"))
+    cut: Mapped[str]
+    stage: Mapped[str]
+    object_key: Mapped[str] = mapped_column(unique=True)
+    content_type: Mapped[str]
+    size_bytes: Mapped[int]
+    sha256: Mapped[str]
+    width_px: Mapped[int]
+    height_px: Mapped[int]
+    noise_seed: Mapped[int]
+    engine: Mapped[str]
+    engine_version: Mapped[str]
+    recipe: Mapped[dict[str, Any]]
+    degraded: Mapped[list[str]]
+    timings_ms: Mapped[dict[str, Any]]
+    watermarked: Mapped[bool]
+    created_at: Mapped[CreatedAt]
+
+
+@dataclass(frozen=True)
+class Order:
+    """What somebody asks for. `place` checks it against the catalogue."""
+
+    color_id: str
+    cuts: Sequence[str]
+    owner: str
+    quality: Quality = "final"
+    family_id: str | None = None
+    noise_seed: int | None = None
+    swatch: Swatch | None = None
+    idempotency_key: str | None = None
+    deadline: datetime | None = None
+
+
+# --- placing an order -----------------------------------------------------------------------------
+
+
+def place(session: Session, order: Order) -> UUID:
+    """Write the generation and its jobs; the id is what clients poll.
+
+    The same idempotency key with the same order gives the same id and writes nothing. Raises
+    InvalidInput (names the field), Conflict (same key, other order) and RateLimited (queue full).
+    """
+    if (placed := _placed_before(session, order)) is not None:
+        return placed
+    fabric = orderable_fabric(session, order.color_id, order.family_id)
+    looks = orderable_looks(session, _checked_cuts(order.cuts))
+    _refuse_full_queue(session)
+    generation = _generation(order, fabric)
+    session.add(generation)
+    session.flush()
+    queue.enqueue(session, _jobs(generation, order, fabric, looks))
+    return generation.id
+
+
+def _checked_cuts(cuts: Sequence[str]) -> Sequence[str]:
+    if not cuts:
+        raise InvalidInput("Elige al menos un corte.", "cuts")
+    if len(set(cuts)) < len(cuts):
+        raise InvalidInput("Hay un corte repetido.", "cuts")
+    if len(cuts) > settings().max_cuts:
+        raise InvalidInput(f"Elige como máximo {settings().max_cuts} cortes.", "cuts")
+    return cuts
+
+
+def _refuse_full_queue(session: Session) -> None:
+    cap = settings().queue_cap
+    if queue.depth(session, most=cap) >= cap:
+        raise RateLimited("Hay demasiados pedidos en espera; intenta de nuevo en un momento.", 10)
+
+
+def _generation(order: Order, fabric: Fabric) -> Generation:
+    seed = secrets.randbelow(NOISE_SEED_MAX + 1) if order.noise_seed is None else order.noise_seed
+    return Generation(
+        id=uuid7(),
+        owner=order.owner,
+        idempotency_key=order.idempotency_key,
+        request_sha256=_request_sha256(order) if order.idempotency_key else None,
+        family_id=fabric.family.family_id,
+        color_id=fabric.color_id,
+        fabric_name=fabric.name,
+        fabric_hex=fabric.hex_value,
+        swatch_key=order.swatch.object_key if order.swatch else fabric.swatch_key,
+        uploaded_swatch=order.swatch is not None,
+        cuts=list(order.cuts),
+        quality=order.quality,
+        noise_seed=seed,
+    )
+
+
+def _jobs(
+    generation: Generation, order: Order, fabric: Fabric, looks: Sequence[Look]
+) -> list[queue.NewJob]:
+    return [
+        queue.NewJob(
+            generation_id=generation.id,
+            engine=engine,
+            letter=(letter := _letter(generation, order, fabric, look, stage)),
+            fingerprint=_fingerprint(letter, engine),
+            max_attempts=settings().max_attempts,
+            deadline=order.deadline,
+        )
+        for stage, engine in _stages(order.quality)
+        for look in looks
+    ]
+
+
+def _stages(quality: str) -> list[tuple[Literal["draft", "final"], str]]:
+    """A preview is a draft. A final is the deployment's final engine, and a draft before it where
+    that engine is slow, so that the client sees the suit at once."""
+    draft, final = settings().draft_engine, settings().chosen_final_engine
+    if quality == "preview":
+        return [("draft", draft)]
+    return [("final", final)] if final == draft else [("draft", draft), ("final", final)]
+
+
+def _letter(
+    generation: Generation,
+    order: Order,
+    fabric: Fabric,
+    look: Look,
+    stage: Literal["draft", "final"],
+) -> Letter:
+    source: dict[str, Any] = {"fabric_hex": fabric.hex_value}
+    if order.swatch is not None:
+        source |= {
+            "swatch_key": order.swatch.object_key,
+            "swatch_sha256": order.swatch.sha256,
+            "swatch_kind": "photo",
+            "swatch_width_mm": order.swatch.width_mm,
+        }
+    elif fabric.swatch_key is not None:
+        source |= {
+            "swatch_key": fabric.swatch_key,
+            "swatch_sha256": fabric.swatch_sha256,
+            "swatch_kind": fabric.swatch_kind,
+            "swatch_width_mm": fabric.swatch_width_mm,
+        }
+    return Letter(
+        cut=look.cut,
+        look=look.pack,
+        look_version=look.pack_version,
+        width_px=look.width_px,
+        height_px=look.height_px,
+        stage=stage,
+        noise_seed=generation.noise_seed,
+        **source,
+    )
+
+
+def _fingerprint(letter: Letter, engine: str) -> str:
+    """Names the result: equal for orders that must give the same picture."""
+    return _sha256(letter.model_dump(exclude={"cut", "stage", "swatch_key"}) | {"engine": engine})
+
+
+def _request_sha256(order: Order) -> str:
+    asked = {
+        "color_id": order.color_id,
+        "family_id": order.family_id,
+        "cuts": list(order.cuts),
+        "quality": order.quality,
+        "noise_seed": order.noise_seed,
+        "swatch": order.swatch.object_key if order.swatch else None,
+    }
+    return _sha256(asked)
+
+
+def _sha256(value: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+PLACED_BEFORE = text("""
+SELECT id, request_sha256 FROM generations
+ WHERE owner = :owner AND idempotency_key = :idempotency_key
+""")
+SAME_KEY = text("SELECT pg_advisory_xact_lock(hashtextextended(:owner || ' ' || :key, 0))")
+
+
+def _placed_before(session: Session, order: Order) -> UUID | None:
+    if order.idempotency_key is None:
+        return None
+    # Two equal requests at once: the second waits here and then finds the first one's row.
+    session.execute(SAME_KEY, {"owner": order.owner, "key": order.idempotency_key})
+    who = {"owner": order.owner, "idempotency_key": order.idempotency_key}
+    row = session.execute(PLACED_BEFORE, who).one_or_none()
+    if row is not None and row.request_sha256 != _request_sha256(order):
+        raise Conflict("Esta clave de idempotencia ya se usó con otro pedido.")
+    return None if row is None else row.id
+
+
+# --- reading an order: raw SQL, this is what every client polls -----------------------------------
+
+
+@dataclass(frozen=True)
+class CutView:
+    """One job of an order as a client sees it, with its image once there is one."""
+
+    cut: str
+    cut_name: str
+    stage: str
+    status: str
+    progress: int
+    error_code: str | None
+    error: str | None
+    version: int
+    started_at: datetime | None
+    settled_at: datetime | None
+    image: Row[Any] | None
+
+
+@dataclass(frozen=True)
+class GenerationView:
+    """An order and all its jobs. `status` and `version` are functions of the jobs."""
+
+    id: UUID
+    owner: str
+    family_id: str
+    color_id: str
+    fabric_name: str
+    fabric_hex: str
+    swatch_key: str | None
+    cuts: list[str]
+    quality: str
+    noise_seed: int
+    created_at: datetime
+    jobs: list[CutView]
+    ahead: int | None
+    workers_online: int
+
+    @property
+    def version(self) -> int:
+        return sum(job.version for job in self.jobs)
+
+    @property
+    def deciding(self) -> list[CutView]:
+        """The jobs that decide the order: the finals, or the drafts where only those were asked."""
+        return [job for job in self.jobs if job.stage == "final"] or self.jobs
+
+    @property
+    def status(self) -> str:
+        """pending until one starts, processing until all are settled; then completed if any cut
+        has its picture (a cut that failed says so itself), otherwise the gravest end."""
+        found = {job.status for job in self.deciding}
+        if not found <= set(queue.SETTLED):
+            return "pending" if found == {"pending"} else "processing"
+        return next(s for s in ("completed", "failed", "canceled", "expired") if s in found)
+
+    @property
+    def started_at(self) -> datetime | None:
+        return min((job.started_at for job in self.jobs if job.started_at), default=None)
+
+    @property
+    def settled_at(self) -> datetime | None:
+        if self.status not in queue.SETTLED:
+            return None
+        return max(job.settled_at for job in self.deciding if job.settled_at)
+
+    @property
+    def best(self) -> list[CutView]:
+        """Per cut the best picture there is, in the order in which the cuts were asked for."""
+        pictures = sorted((job for job in self.jobs if job.image), key=lambda job: job.stage)
+        by_cut = {job.cut: job for job in pictures}  # "final" sorts after "draft" and replaces it
+        return [by_cut[cut] for cut in self.cuts if cut in by_cut]
+
+    @property
+    def failures(self) -> list[CutView]:
+        return [job for job in self.deciding if job.status == "failed"]
+
+
+READ = text("""
+SELECT g.id AS generation, g.owner, g.family_id, g.color_id, g.fabric_name, g.fabric_hex,
+       g.swatch_key, g.cuts, g.quality, g.noise_seed AS seed, g.created_at AS ordered_at,
+       j.cut, coalesce(l.name, j.cut) AS cut_name, j.stage, j.status, j.progress, j.error_code,
+       j.error, j.version, j.started_at, j.settled_at,
+       i.id AS image_id, i.object_key, i.width_px, i.height_px, i.noise_seed, i.engine,
+       i.engine_version, i.recipe, i.degraded, i.watermarked
+  FROM generations g
+  JOIN jobs j ON j.generation_id = g.id
+  LEFT JOIN looks l ON l.cut = j.cut
+  LEFT JOIN images i ON i.id = j.image_id
+ WHERE g.id = ANY(:ids)
+ ORDER BY g.id DESC, array_position(g.cuts, j.cut), j.stage
+""")
+
+
+def read(session: Session, id: UUID) -> GenerationView:
+    """Everything a client may poll, in one statement (two while it waits). Raises NotFound."""
+    views = read_many(session, [id])
+    if not views:
+        raise NotFound("No existe ese pedido.")
+    return views[0]
+
+
+def read_many(session: Session, ids: Sequence[UUID]) -> list[GenerationView]:
+    """Newest first; ids that do not exist are left out."""
+    orders: dict[UUID, list[Row[Any]]] = {}
+    for row in session.execute(READ, {"ids": list(ids)}):
+        orders.setdefault(row.generation, []).append(row)
+    return [_view(session, rows) for rows in orders.values()]
+
+
+def _view(session: Session, rows: list[Row[Any]]) -> GenerationView:
+    first = rows[0]
+    waiting = any(row.status == "pending" for row in rows)
+    return GenerationView(
+        id=first.generation,
+        owner=first.owner,
+        family_id=first.family_id,
+        color_id=first.color_id,
+        fabric_name=first.fabric_name,
+        fabric_hex=first.fabric_hex,
+        swatch_key=first.swatch_key,
+        cuts=first.cuts,
+        quality=first.quality,
+        noise_seed=first.seed,
+        created_at=first.ordered_at,
+        jobs=[_cut_view(row) for row in rows],
+        ahead=queue.ahead(session, first.generation) if waiting else None,
+        workers_online=workers.online(session) if waiting else 0,
+    )
+
+
+def _cut_view(row: Row[Any]) -> CutView:
+    return CutView(
+        cut=row.cut,
+        cut_name=row.cut_name,
+        stage=row.stage,
+        status=row.status,
+        progress=row.progress,
+        error_code=row.error_code,
+        error=row.error,
+        version=row.version,
+        started_at=row.started_at,
+        settled_at=row.settled_at,
+        image=row if row.image_id else None,
+    )
+
+
+def cancel(session: Session, id: UUID) -> GenerationView:
+    """Cancel what is left of it. Raises NotFound, and Conflict when everything is settled."""
+    before = read(session, id)
+    if queue.cancel(session, id) == 0:
+        raise Conflict(f"El pedido ya terminó ({before.status}).")
+    return read(session, id)
+
+
+# --- lists for the console ------------------------------------------------------------------------
+
+# The status of an order in SQL: the same rule as GenerationView.status.
+STATUS_SQL = """
+    CASE WHEN bool_or(j.status IN ('pending', 'processing')) THEN
+              CASE WHEN bool_and(j.status = 'pending') THEN 'pending' ELSE 'processing' END
+         WHEN bool_or(j.status = 'completed') THEN 'completed'
+         WHEN bool_or(j.status = 'failed') THEN 'failed'
+         WHEN bool_or(j.status = 'canceled') THEN 'canceled' ELSE 'expired' END"""
+DECIDING_JOBS_SQL = """
+    FROM jobs j WHERE j.generation_id = g.id
+     AND (j.stage = 'final' OR NOT EXISTS (SELECT 1 FROM jobs f WHERE f.generation_id = g.id
+                                              AND f.stage = 'final'))"""
+LIST = text(f"""
+SELECT g.id FROM generations g
+ WHERE (CAST(:family_id AS text) IS NULL OR g.family_id = :family_id)
+   AND (CAST(:color_id AS text) IS NULL OR g.color_id = :color_id)
+   AND (CAST(:statuses AS text[]) IS NULL
+        OR (SELECT {STATUS_SQL} {DECIDING_JOBS_SQL}) = ANY(:statuses))
+ ORDER BY g.id DESC LIMIT :limit OFFSET :offset
+""")
+STATS = text(f"""
+SELECT status, family_id, count(*) AS count,
+       count(*) FILTER (WHERE created_at > statement_timestamp() - interval '24 hours') AS recent
+  FROM (SELECT g.family_id, g.created_at, (SELECT {STATUS_SQL} {DECIDING_JOBS_SQL}) AS status
+          FROM generations g) orders
+ GROUP BY status, family_id
+""")
+
+
+def list_generations(
+    session: Session,
+    page: Page,
+    family_id: str | None = None,
+    color_id: str | None = None,
+    statuses: Sequence[str] | None = None,
+) -> list[GenerationView]:
+    """Newest first."""
+    where = {
+        "family_id": family_id,
+        "color_id": color_id,
+        "statuses": list(statuses) if statuses else None,
+    }
+    ids = session.scalars(LIST, where | {"limit": page.limit, "offset": page.offset}).all()
+    return read_many(session, ids) if ids else []
+
+
+def stats(session: Session) -> list[Row[Any]]:
+    """Counts by (status, family_id), with `recent`: those of the last 24 hours."""
+    return list(session.execute(STATS).all())
+
+
+DELETE = text("""
+WITH doomed AS (SELECT object_key FROM images WHERE generation_id = :id),
+     jobs_gone AS (DELETE FROM jobs WHERE generation_id = :id),
+     gone AS (DELETE FROM generations WHERE id = :id RETURNING id)
+SELECT (SELECT count(*) FROM gone) AS deleted, array(SELECT object_key FROM doomed) AS object_keys
+""")
+
+
+def delete(session: Session, id: UUID) -> list[str]:
+    """Delete the order, its jobs and image rows; returns the object keys to delete after the
+    commit. Raises NotFound."""
+    deleted, object_keys = session.execute(DELETE, {"id": id}).one()
+    if not deleted:
+        raise NotFound("No existe ese pedido.")
+    return list(object_keys)

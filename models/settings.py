@@ -1,0 +1,138 @@
+"""Settings: the only reader of the environment. Every field is listed in README.md (a test keeps it so).
+
+Names are the environment variables in lower case. An empty value means "not set".
+"""
+
+import os
+import secrets
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+ROOT = Path(__file__).resolve().parent.parent
+SECRET_MIN_CHARACTERS = 32
+KNOWN_DEFAULTS = {"not-used", "changeme", "change-me", "secret", "password", "admin"}
+
+
+class Settings(BaseSettings):
+    """All settings, typed. Raises ValidationError when production would be unsafe."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env", env_ignore_empty=True, extra="ignore", hide_input_in_errors=True
+    )
+
+    environment: Literal["development", "test", "production"] = "development"
+    app_version: str = "0.1.0"
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=1, le=65535)
+    data_dir: Path = Path("var")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    database_url: SecretStr | None = None  # empty: embedded PostgreSQL in data_dir
+    database_direct_url: SecretStr | None = None  # for LISTEN and migrations behind a pooler
+    database_pool_size: int = Field(default=8, ge=1, le=64)
+
+    public_base_url: str | None = None  # empty: as the request came in
+    cors_origins: str = "http://localhost:3000,http://127.0.0.1:3000"
+    trusted_proxy_hops: int = Field(default=0, ge=0, le=4)  # X-Forwarded-For entries believed
+
+    admin_password: SecretStr | None = None  # the first owner's; empty: made up in development
+    jwt_secret: SecretStr | None = None  # signs sign-in tokens and file links
+    jwt_algorithm: Literal["HS256", "HS384", "HS512"] = "HS256"
+    token_minutes: int = Field(default=30, ge=1, le=60)
+    file_link_hours: int = Field(default=24, ge=1, le=168)
+    shop_access: Literal["open", "token"] | None = None  # empty: token in production, else open
+
+    orders_per_minute: int = Field(default=60, ge=1)  # per address
+    uploads_per_minute: int = Field(default=20, ge=1)  # per address
+    queue_cap: int = Field(default=500, ge=1)  # pending jobs beyond which orders are refused
+    swatch_hours: int = Field(default=24, ge=1)  # an uploaded swatch can be ordered this long
+    max_cuts: int = Field(default=2, ge=1, le=8)
+
+    storage_backend: Literal["local"] = "local"
+    watermark_path: Path | None = None
+
+    final_engine: Literal["drape", "mock"] = "drape"
+    use_mock_generator: bool = False  # known name from the older system: final and draft are mock
+    mock_render_seconds: float = Field(default=0.0, ge=0, le=600)  # for load and crash tests
+    poll_seconds: float = Field(default=5.0, gt=0, le=60)
+    lease_seconds: float = Field(default=15.0, ge=1, le=600)
+    max_attempts: int = Field(default=3, ge=1, le=10)
+
+    @model_validator(mode="after")
+    def _refuse_unsafe_production(self) -> Self:
+        if self.environment != "production":
+            return self
+        for name in ("database_url", "public_base_url"):
+            if getattr(self, name) is None:
+                raise ValueError(f"{name.upper()} must be set in production")
+        for name in ("jwt_secret", "admin_password"):
+            _refuse_weak(name.upper(), getattr(self, name))
+        if "*" in self.cors_origins:
+            raise ValueError("CORS_ORIGINS must list exact origins")
+        return self
+
+    @property
+    def draft_engine(self) -> Literal["drape", "mock"]:
+        return "mock" if self.use_mock_generator else "drape"
+
+    @property
+    def chosen_final_engine(self) -> Literal["drape", "mock"]:
+        return "mock" if self.use_mock_generator else self.final_engine
+
+    @property
+    def shop_is_open(self) -> bool:
+        """True when shop routes need no credential."""
+        return (self.shop_access or self._default_shop_access) == "open"
+
+    @property
+    def _default_shop_access(self) -> str:
+        return "token" if self.environment == "production" else "open"
+
+    @property
+    def allowed_origins(self) -> list[str]:
+        return [origin.strip() for origin in self.cors_origins.split(",") if origin.strip()]
+
+    @property
+    def signing_secret(self) -> str:
+        """JWT_SECRET, or one made for this data folder and kept in it (never in production)."""
+        return self._secret_or_kept(self.jwt_secret, "signing-secret", 48)
+
+    @property
+    def owner_password(self) -> str:
+        """ADMIN_PASSWORD, or one made for this data folder and kept in it (never in production)."""
+        return self._secret_or_kept(self.admin_password, "owner-password", 12)
+
+    def _secret_or_kept(self, given: SecretStr | None, name: str, size_bytes: int) -> str:
+        return given.get_secret_value() if given else _kept_secret(self.data_dir / name, size_bytes)
+
+
+def _refuse_weak(name: str, secret: SecretStr | None) -> None:
+    value = secret.get_secret_value() if secret else ""
+    shortest = SECRET_MIN_CHARACTERS if name == "JWT_SECRET" else 12
+    if value.lower() in KNOWN_DEFAULTS or len(value) < shortest:
+        raise ValueError(f"{name} must be set in production: {shortest} characters or more")
+
+
+def _kept_secret(path: Path, size_bytes: int) -> str:
+    """Read the secret in `path`, making it first if there is none; safe with several processes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with open(path, "x", opener=_owner_only, encoding="ascii") as file:
+            file.write(secrets.token_urlsafe(size_bytes))
+    except FileExistsError:
+        pass
+    return path.read_text(encoding="ascii")
+
+
+def _owner_only(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+@lru_cache
+def settings() -> Settings:
+    """The process's settings, read once."""
+    return Settings()

@@ -1,0 +1,1 @@
+"""One process that claims jobs, renders them, publishes the pictures and settles."""

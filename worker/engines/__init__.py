@@ -1,0 +1,40 @@
+"""Engines: ways to make the picture of a letter. Each is set up once and renders many.
+
+    drape         the cloth laid over a look pack, on the CPU, in milliseconds (the default)
+    mock          a flat placeholder, at once: for load tests
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.letter import Letter
+
+Picture = NDArray[np.uint8]  # (height, width, 3), sRGB levels, BGR order as OpenCV has it
+Tick = Callable[[float], None]  # told the share done, 0..1; raises when the render must stop
+
+
+@dataclass(frozen=True)
+class Rendering:
+    """A finished picture and what went into it."""
+
+    picture: Picture
+    recipe: dict[str, Any]  # every value that shaped the picture; stored with the image
+    degraded: tuple[str, ...] = field(default=())  # what was assumed, as stable codes
+
+
+class Engine(Protocol):
+    name: str
+    version: str  # part of the fingerprint: raise it when the same letter gives other pixels
+
+    def setup(self) -> None:
+        """Load everything heavy; runs before the first claim."""
+
+    def render(self, letter: Letter, swatch: bytes | None, tick: Tick) -> Rendering:
+        """Make the picture; `swatch` holds the verified bytes of `letter.swatch_key`, if any.
+
+        Raises SwatchUnreadable, LookUnavailable or EngineFailed, and whatever `tick` raises.
+        """
