@@ -1,16 +1,18 @@
 """Engines: ways to make the picture of a letter. Each is set up once and renders many.
 
-    drape         the cloth laid over a look pack, on the CPU, in milliseconds (the default)
-    mock          a flat placeholder, at once: for load tests
+drape         the cloth laid over a look pack, on the CPU, in milliseconds (the default)
+mock          a flat placeholder, at once: for load tests
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from models.errors import InvalidInput
 from models.letter import Letter
 
 Picture = NDArray[np.uint8]  # (height, width, 3), sRGB levels, BGR order as OpenCV has it
@@ -38,3 +40,20 @@ class Engine(Protocol):
 
         Raises SwatchUnreadable, LookUnavailable or EngineFailed, and whatever `tick` raises.
         """
+
+
+def engine_named(name: str, looks_dir: Path, mock_render_seconds: float = 0.0) -> Engine:
+    """The engine of that name, not yet set up. Raises InvalidInput for a name unknown here.
+
+    Each engine is imported when it is asked for: none pays for another's libraries.
+    """
+    match name:
+        case "drape":
+            from worker.engines.drape import DrapeEngine
+
+            return DrapeEngine(looks_dir)
+        case "mock":
+            from worker.engines.mock import MockEngine
+
+            return MockEngine(mock_render_seconds)
+    raise InvalidInput(f"No hay un motor «{name}»: use drape o mock.", "engine")

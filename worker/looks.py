@@ -1,0 +1,231 @@
+"""Look packs: a picture of a suit and, per pixel, where in the cloth it lies (format version 1).
+
+A pack is a folder of PNG files and a look.json. `load_look` checks it and keeps the cloth's pixels
+as rows, ready to be dressed: everything that does not depend on the cloth is worked out here, once.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from models.errors import InvalidInput, LookUnavailable
+from worker.colour import LINEAR_OF_LEVEL
+
+FORMAT_VERSION = 1
+ROW = 1024  # cloth pixels per row; cv2.remap takes no more than 32767 columns
+MAX_CM_PER_PX = 0.6  # beyond that a surface is seen edge-on and its derivative means nothing
+PICTURES: Mapping[str, tuple[type[np.generic], int]] = MappingProxyType(
+    {
+        "base.png": (np.uint8, 3),
+        "shade.png": (np.uint8, 1),
+        "u.png": (np.uint16, 1),
+        "v.png": (np.uint16, 1),
+        "panels.png": (np.uint8, 1),
+        "alpha.png": (np.uint8, 1),
+    }
+)
+
+Rows = NDArray[np.float32]  # (rows, ROW): cloth pixels in reading order, zeros after the last
+
+
+@dataclass(frozen=True, eq=False)
+class Look:
+    """A look pack in memory; its arrays are read-only.
+
+    Rows hold the cloth's pixels only, in the order of `at`; `light` and `under` are linear light,
+    `u` and `v` centimetres along the panel's grain, the derivatives centimetres per picture pixel.
+    """
+
+    name: str
+    name_es: str
+    version: str
+    px_per_cm: float  # in the plane of the fronts
+    panel_keys: Mapping[int, str]  # panel id → "rf", "llap", ...
+    base: NDArray[np.uint8]  # (height, width, 3) BGR: everything but the cloth's own colour
+    panels: NDArray[np.uint8]  # (height, width): panel id, 0 = not cloth
+    alpha: NDArray[np.uint8]  # (height, width): cloth coverage, for masks and measuring only
+    at: NDArray[np.intp]  # flat picture index of each cloth pixel
+    light: Rows  # light that comes back per unit of cloth albedo
+    under: NDArray[np.float32]  # (rows, ROW, 3) BGR: what lies beside or shines on the cloth
+    u: Rows
+    v: Rows
+    u_dx: Rows
+    u_dy: Rows
+    v_dx: Rows
+    v_dy: Rows
+
+    @property
+    def height_px(self) -> int:
+        return int(self.base.shape[0])
+
+    @property
+    def width_px(self) -> int:
+        return int(self.base.shape[1])
+
+
+def pack_version(folder: Path) -> str:
+    """First 16 hex of the SHA-256 over the pack's PNG files: name, NUL, bytes, in name order."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.glob("*.png")):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def load_look(folder: Path) -> Look:
+    """Read and check a pack.
+
+    Raises LookUnavailable when files are missing, unreadable or not those that look.json names by
+    its version, and InvalidInput when the pack breaks the format.
+    """
+    about = _about(folder)
+    images = _pictures(folder, _size(about))
+    _check_version(folder, about)
+    cloth = _cloth_rows(images)
+    for array in (*images.values(), *cloth.values()):
+        array.flags.writeable = False
+    return Look(
+        name=folder.name,
+        name_es=str(about["name_es"]),
+        version=str(about["version"]),
+        px_per_cm=_positive(about, "px_per_cm"),
+        panel_keys=_panel_keys(about, images["panels.png"]),
+        base=images["base.png"],
+        panels=images["panels.png"],
+        alpha=images["alpha.png"],
+        **cloth,
+    )
+
+
+def centimetres(levels: NDArray[Any]) -> NDArray[np.float32]:
+    """Decode u.png or v.png: 16 bits over -64 to +64 cm."""
+    return np.asarray(levels * np.float32(128 / 65535) - np.float32(64), np.float32)
+
+
+def light_of_shade(levels: NDArray[Any]) -> NDArray[np.float32]:
+    """Decode shade.png to linear light 0..2; + 0.5: the stored value was cut off, not rounded."""
+    root = (levels.astype(np.float32) + np.float32(0.5)) / np.float32(256)
+    return np.asarray(2 * root * root, np.float32)
+
+
+def _about(folder: Path) -> dict[str, Any]:
+    path = folder / "look.json"
+    try:
+        about = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise LookUnavailable(f"El look «{folder.name}» no está en este equipo.") from error
+    except ValueError as error:
+        raise InvalidInput(f"{path}: no es JSON: {error}") from error
+    if not isinstance(about, dict) or about.get("format_version") != FORMAT_VERSION:
+        raise InvalidInput(f"{path}: no es un look de formato {FORMAT_VERSION}")
+    missing = {"version", "name_es", "size_px", "px_per_cm", "panels"} - about.keys()
+    if missing:
+        raise InvalidInput(f"{path}: falta {', '.join(sorted(missing))}")
+    return about
+
+
+def _size(about: dict[str, Any]) -> tuple[int, int]:
+    match about["size_px"]:
+        case [int(width), int(height)] if width > 0 and height > 0:
+            return width, height
+    raise InvalidInput(f"look.json: size_px es {about['size_px']!r}, no [ancho, alto]")
+
+
+def _positive(about: dict[str, Any], key: str) -> float:
+    value = about[key]
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value < 1e6:
+        raise InvalidInput(f"look.json: {key} es {value!r}, no un número positivo")
+    return float(value)
+
+
+def _check_version(folder: Path, about: dict[str, Any]) -> None:
+    found = pack_version(folder)
+    if found != about["version"]:
+        raise LookUnavailable(
+            f"El look «{folder.name}» no corresponde a su versión:"
+            f" dice {about['version']}, sus imágenes son {found}."
+        )
+
+
+def _pictures(folder: Path, size: tuple[int, int]) -> dict[str, NDArray[Any]]:
+    with ThreadPoolExecutor(2) as pool:  # decoding releases the GIL and is half the loading time
+        decoded = pool.map(lambda name: _picture(folder / name, size), PICTURES)
+        return dict(zip(PICTURES, decoded, strict=True))
+
+
+def _picture(path: Path, size: tuple[int, int]) -> NDArray[Any]:
+    try:
+        data = np.frombuffer(path.read_bytes(), np.uint8)
+    except OSError as error:
+        raise LookUnavailable(f"Al look «{path.parent.name}» le falta {path.name}.") from error
+    image = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if data.size else None
+    if image is None:
+        raise LookUnavailable(f"El look «{path.parent.name}» tiene dañado {path.name}.")
+    depth, channels = PICTURES[path.name]
+    found = image.shape[2] if image.ndim == 3 else 1
+    if image.dtype != depth or found != channels:
+        raise InvalidInput(
+            f"{path}: tiene {found} canales {image.dtype}, no {channels} {np.dtype(depth)}"
+        )
+    if image.shape[1::-1] != size:
+        raise InvalidInput(f"{path}: mide {image.shape[1::-1]} px, no {size}")
+    return image
+
+
+def _panel_keys(about: dict[str, Any], panels: NDArray[np.uint8]) -> Mapping[int, str]:
+    try:
+        keys = {int(number): str(panel["key"]) for number, panel in about["panels"].items()}
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise InvalidInput(f"look.json: panels no es id → {{key, name}}: {error!r}") from error
+    unnamed = set(np.flatnonzero(np.bincount(panels.ravel()))) - {0} - keys.keys()
+    if unnamed:
+        raise InvalidInput(f"look.json: panels.png usa paneles sin nombre: {sorted(unnamed)}")
+    return MappingProxyType(keys)
+
+
+def _cloth_rows(images: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    panels = images["panels.png"]
+    at = np.flatnonzero(panels)
+    if not at.size:
+        raise InvalidInput("panels.png: ningún píxel es tela")
+    values: dict[str, NDArray[np.float32]] = {
+        "light": light_of_shade(images["shade.png"].ravel()[at]),
+        "under": LINEAR_OF_LEVEL[images["base.png"].reshape(-1, 3)[at]],
+    }
+    for axis in ("u", "v"):
+        values |= _axis(axis, images[f"{axis}.png"], panels)
+    return {"at": at} | {name: _in_rows(flat) for name, flat in values.items()}
+
+
+def _axis(name: str, levels: NDArray[np.uint16], panels: NDArray[np.uint8]) -> dict[str, Rows]:
+    """One cloth coordinate and its derivatives, never taken across a border between panels."""
+    around = cv2.BORDER_CONSTANT  # a rim of panel 0: no neighbour beyond the picture
+    cm = cv2.copyMakeBorder(centimetres(levels), 1, 1, 1, 1, around, value=0)
+    panel = cv2.copyMakeBorder(panels, 1, 1, 1, 1, around, value=0)
+    at, flat_cm, flat_panel = np.flatnonzero(panel), cm.ravel(), panel.ravel()
+    here = np.asarray(flat_cm[at], np.float32)
+
+    def derivative(step: int) -> Rows:
+        same_ahead = flat_panel[at + step] == flat_panel[at]
+        same_behind = flat_panel[at - step] == flat_panel[at]
+        ahead = np.where(same_ahead, flat_cm[at + step] - here, 0)
+        behind = np.where(same_behind, here - flat_cm[at - step], 0)
+        neighbours = np.maximum(same_ahead.astype(np.float32) + same_behind, 1)
+        mean = (ahead + behind) / neighbours
+        return np.asarray(np.clip(mean, -MAX_CM_PER_PX, MAX_CM_PER_PX), np.float32)
+
+    return {name: here, f"{name}_dx": derivative(1), f"{name}_dy": derivative(cm.shape[1])}
+
+
+def _in_rows(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    rows = np.zeros((-(-len(values) // ROW), ROW, *values.shape[1:]), np.float32)
+    rows.reshape(-1, *values.shape[1:])[: len(values)] = values
+    return rows
