@@ -1,0 +1,237 @@
+// The sales floor: joins choosing, ordering and showing.
+
+import { BOTH, asked, choice, rememberOrder } from "./choice.js";
+import * as chooser from "./chooser.js";
+import { Refused } from "./http.js";
+import { cancel, follow, isSettled, place, read } from "./order.js";
+import * as photo from "./photo.js";
+import * as recent from "./recent.js";
+import * as stage from "./stage.js";
+import { line, t } from "./strings.js";
+import * as viewer from "./viewer.js";
+
+const see = document.getElementById("see");
+const reason = document.getElementById("reason");
+const notice = document.getElementById("notice");
+const offline = document.getElementById("offline");
+
+let current = null; // the order on the stage, with its cloth
+let watching = null; // AbortController of its requests
+
+const actions = {
+  open: (url) => viewer.open(stage.pictures(), url),
+  cancel: stop,
+  again: (order) => start(order.cloth, order.cuts.map(({ cut }) => cut)),
+};
+
+// --- ordering -----------------------------------------------------------------------------------
+
+function chosenCuts() {
+  return choice.cut === BOTH ? chooser.allCuts() : [choice.cut];
+}
+
+async function start(cloth, cuts) {
+  leave();
+  const mine = new AbortController();
+  watching = mine;
+  const sending = unsent(cloth, cuts);
+  present(sending);
+  bringIntoView();
+  try {
+    const answer = await place(bodyOf(cloth, cuts), {
+      signal: mine.signal,
+      onTrouble: (trouble) => mine.signal.aborted || present({ ...sending, trouble }),
+    });
+    const order = { ...answer.body, cloth };
+    recent.add(order);
+    await watch(order, mine);
+  } catch (error) {
+    if (mine.signal.aborted) return;
+    if (!(error instanceof Refused)) throw error;
+    present({ ...refused(sending), trouble: error.message });
+  }
+}
+
+// The server decides what is possible; a photo is ordered by its id and by nothing else.
+function bodyOf(cloth, cuts) {
+  return {
+    color_id: cloth.colorId ?? null,
+    swatch_id: cloth.swatchId ?? null,
+    cuts,
+    seed: null,
+    quality: "final",
+  };
+}
+
+async function watch(order, mine) {
+  rememberOrder(order.id);
+  let latest = order;
+  const take = (generation) => {
+    latest = { ...generation, cloth: order.cloth };
+    if (mine.signal.aborted) return;
+    present(latest);
+    recent.update(latest);
+    recent.mark(order.id);
+  };
+  take(order);
+  await follow(order, {
+    signal: mine.signal,
+    onChange: take,
+    onTrouble: (trouble) => mine.signal.aborted || present({ ...latest, trouble }),
+  });
+}
+
+// Another order takes the stage: one that is still being made for nobody is canceled.
+function leave() {
+  watching?.abort();
+  watching = null;
+  if (current?.urls && !isSettled(current)) cancel(current).catch(() => {});
+}
+
+async function stop(order) {
+  if (!order.urls) {
+    watching?.abort();
+    present({ ...order, status: "canceled", cuts: order.cuts.map((cut) => ({ ...cut, status: "canceled" })) });
+    return;
+  }
+  try {
+    const after = await cancel(order);
+    if (current?.id === order.id) present({ ...after, cloth: order.cloth });
+  } catch {
+    tell(t("stage.not_canceled"));
+  }
+}
+
+function unsent(cloth, cuts) {
+  return {
+    id: null,
+    cloth,
+    status: "pending",
+    images: [],
+    queue: { ahead: null, workers_online: null },
+    cuts: cuts.map((cut) => ({ cut, name: chooser.cutName(cut), status: "sending", progress: 0 })),
+  };
+}
+
+function refused(order) {
+  return { ...order, status: "failed", cuts: order.cuts.map((cut) => ({ ...cut, status: "refused" })) };
+}
+
+function present(order) {
+  current = order;
+  stage.showOrder(order, actions);
+  showConfirm();
+}
+
+/** The cloth that an order was placed for: its photo, else the catalogue's entry, else its own copy. */
+function withCloth(generation) {
+  const { fabric } = generation;
+  const own = recent.photoOf(generation.id);
+  const known = fabric && chooser.clothById(fabric.color_id);
+  const copy = { kind: "catalogue", colorId: fabric?.color_id, name: fabric?.name ?? t("cloth.photo") };
+  return { ...generation, cloth: own ?? known ?? copy };
+}
+
+// --- the page -----------------------------------------------------------------------------------
+
+function showConfirm() {
+  const missing = choice.missing;
+  const same = current && isSame(current);
+  const busy = same && !isSettled(current);
+  const done = same && current.status === "completed";
+  see.setAttribute("aria-disabled", String(Boolean(missing || busy || done)));
+  see.textContent = busy ? t("button.busy") : label();
+  reason.textContent = missing ?? (done ? t("button.shown") : "");
+  document.getElementById("chosen").textContent = choice.cloth
+    ? line(choice.cloth.name, chooser.cutName(choice.cut))
+    : "";
+}
+
+function label() {
+  return choice.cut === BOTH ? t("button.see_all") : t("button.see");
+}
+
+function isSame(order) {
+  const cuts = order.cuts.map(({ cut }) => cut);
+  const sameCloth = choice.cloth?.swatchId
+    ? order.cloth.swatchId === choice.cloth.swatchId
+    : !order.cloth.swatchId && order.cloth.colorId === choice.cloth?.colorId;
+  return sameCloth && cuts.join() === chosenCuts().join();
+}
+
+// Once a suit is on the stage, another cloth or cut is one tap: it is ordered as it is picked.
+function onPick() {
+  if (choice.missing) return;
+  if (stage.mode() === "suits") order();
+  else stage.showCloth(choice.cloth);
+}
+
+function order() {
+  if (choice.missing || (current && isSame(current) && current.status !== "failed" && current.status !== "canceled" && current.status !== "expired")) return;
+  start(choice.cloth, chosenCuts());
+}
+
+async function show(generation) {
+  const order = withCloth(generation);
+  leave();
+  const mine = new AbortController();
+  watching = mine;
+  const cut = order.cuts.length > 1 ? BOTH : order.cuts[0].cut;
+  const offered = order.cloth.kind === "photo" || chooser.clothById(order.cloth.colorId);
+  current = order;
+  choice.set(offered ? { cloth: order.cloth, cut } : { cut });
+  chooser.reveal();
+  await watch(order, mine).catch((error) => {
+    if (!mine.signal.aborted) throw error;
+  });
+}
+
+function bringIntoView() {
+  document.getElementById("stage").scrollIntoView({ block: "nearest", behavior: "smooth" });
+}
+
+function tell(sentence) {
+  notice.textContent = sentence;
+  notice.hidden = !sentence;
+  if (sentence) setTimeout(() => tell(""), 6000);
+}
+
+function showNetwork() {
+  offline.hidden = navigator.onLine;
+}
+
+async function begin() {
+  chooser.wire(onPick);
+  photo.wire(onPick);
+  viewer.wire();
+  recent.wire(show);
+  choice.addEventListener("change", showConfirm);
+  see.addEventListener("click", order);
+  for (const change of ["online", "offline"]) addEventListener(change, showNetwork);
+  showNetwork();
+
+  const { colorId, cut, orderId } = asked();
+  const [first] = chooser.allCuts();
+  const kept = photo.restored();
+  if (kept) photo.showAgain(kept);
+  choice.set({
+    cloth: chooser.clothById(colorId) ?? kept,
+    cut: chooser.cutName(cut) ? cut : first,
+  });
+  chooser.reveal();
+  if (choice.cloth && !orderId) stage.showCloth(choice.cloth);
+  recent.restore(withCloth);
+  if (orderId) await reopen(orderId);
+}
+
+async function reopen(id) {
+  try {
+    await show(await read(id));
+  } catch (error) {
+    rememberOrder(null);
+    tell(error instanceof Refused ? error.message : t("stage.not_read"));
+    if (choice.cloth) stage.showCloth(choice.cloth);
+  }
+}
+
+begin();

@@ -1,0 +1,306 @@
+// The stage: an invitation, the chosen cloth laid out to scale, or the suits of one order. Every
+// picture's caption is written from the order that made it, never from what is chosen now.
+
+import { isSettled } from "./order.js";
+import { line, t, tCode, tCount } from "./strings.js";
+
+const BOLT_PX_PER_CM = 52; // about life size on a 132-per-inch tablet
+const RULER_CM = 5;
+const CLOTH_OF_NEUTRAL = ".cut-picture:not(.cut-pictures) img";
+
+const floor = document.getElementById("floor");
+const invite = document.getElementById("invite");
+const bolt = document.getElementById("bolt");
+const suits = document.getElementById("suits");
+const announce = document.getElementById("announce");
+
+const figures = new Map(); // cut → Figure
+
+function set(mode) {
+  floor.dataset.stage = mode;
+  invite.hidden = mode !== "empty";
+  bolt.hidden = mode !== "cloth";
+  suits.hidden = mode !== "suits";
+}
+
+export function mode() {
+  return floor.dataset.stage;
+}
+
+/** Lay the cloth out, at one known scale. */
+export async function showCloth(cloth) {
+  set("cloth");
+  const sheet = document.getElementById("bolt-cloth");
+  const url = cloth.kind === "photo" ? cloth.url : cloth.swatchUrl;
+  document.getElementById("bolt-name").textContent = cloth.name;
+  document.getElementById("bolt-facts").textContent = line(
+    cloth.familyName,
+    cloth.code,
+    cloth.widthMm ? null : t("cloth.scale_assumed"),
+  );
+  const ruler = document.getElementById("bolt-ruler");
+  ruler.hidden = !cloth.widthMm;
+  ruler.style.width = `${BOLT_PX_PER_CM * RULER_CM}px`;
+  sheet.setAttribute("aria-label", t("cloth.alt", { cloth: cloth.name }));
+  sheet.classList.remove("loaded");
+  sheet.style.backgroundImage = "none";
+  if (!url) return;
+  const picture = new Image();
+  picture.src = url;
+  await picture.decode().catch(() => {});
+  if (document.getElementById("bolt-name").textContent !== cloth.name) return;
+  sheet.style.backgroundImage = `url("${url}")`;
+  sheet.style.backgroundSize = cloth.widthMm
+    ? `${(cloth.widthMm / 10) * BOLT_PX_PER_CM}px auto`
+    : "cover";
+  sheet.classList.add("loaded");
+}
+
+/** Show an order as it stands: `cloth` is what it was placed for, `actions` what its buttons do. */
+export function showOrder(order, actions) {
+  set("suits");
+  const cuts = order.cuts.map(({ cut }) => cut);
+  for (const cut of [...figures.keys()]) {
+    if (!cuts.includes(cut)) figures.get(cut).remove();
+  }
+  suits.dataset.count = String(cuts.length);
+  for (const entry of order.cuts) {
+    const figure = figures.get(entry.cut) ?? new Figure(entry.cut);
+    suits.append(figure.root);
+    figure.show(order, entry, actions);
+  }
+}
+
+/** The pictures on the stage, for the viewer: [{url, caption, alt}]. */
+export function pictures() {
+  return [...figures.values()].map((figure) => figure.shown).filter(Boolean);
+}
+
+class Figure {
+  constructor(cut) {
+    this.cut = cut;
+    this.shown = null;
+    this.progress = { orderId: null, percent: 0 };
+    this.root = node("figure", "suit");
+    this.frame = this.root.appendChild(node("div", "suit-frame"));
+    this.status = this.frame.appendChild(node("div", "suit-status"));
+    this.caption = this.root.appendChild(node("figcaption", "caption suit-caption"));
+    figures.set(cut, this);
+  }
+
+  remove() {
+    this.root.remove();
+    figures.delete(this.cut);
+  }
+
+  show(order, entry, actions) {
+    const image = best(order.images, this.cut);
+    const wanted = image && image.id !== this.shown?.id;
+    if (wanted) this.load(order, entry, image, actions);
+    this.root.toggleAttribute("data-stale", Boolean(this.shown) && this.shown.orderId !== order.id);
+    this.neutral(!this.shown && !image);
+    this.say(order, entry, image, actions);
+  }
+
+  // The new picture is decoded before it covers the old one; caption and picture change together.
+  async load(order, entry, image, actions) {
+    this.loading = image.id;
+    const picture = node("img", "suit-picture");
+    picture.alt = t("stage.alt", { cut: entry.name, cloth: order.cloth.name });
+    picture.src = image.url;
+    try {
+      await picture.decode();
+    } catch {
+      if (this.loading === image.id) this.lost(order, entry, actions);
+      return;
+    }
+    if (this.loading !== image.id || !figures.has(this.cut)) return;
+    const caption = t("viewer.caption", { cloth: order.cloth.name, cut: entry.name });
+    this.shown = { id: image.id, orderId: order.id, url: image.url, caption, alt: picture.alt };
+    this.root.removeAttribute("data-stale");
+    this.neutral(false);
+    this.opener(order, entry, actions).append(picture);
+    this.describe(order, entry, image);
+    this.say(this.latest.order, this.latest.entry, image, actions);
+    if (image.stage === "final") {
+      announce.textContent = t("stage.done", { cloth: order.cloth.name, cut: entry.name });
+    }
+  }
+
+  opener(order, entry, actions) {
+    const former = this.frame.querySelector(".suit-open");
+    const button = node("button", "suit-open");
+    button.type = "button";
+    button.setAttribute("aria-label", t("stage.open", { cloth: order.cloth.name, cut: entry.name }));
+    button.addEventListener("click", () => actions.open(this.shown.url));
+    if (former) {
+      const under = former.lastElementChild;
+      under.alt = "";
+      button.append(under);
+      setTimeout(() => under.remove(), 600);
+      const focused = former === document.activeElement;
+      former.replaceWith(button);
+      if (focused) button.focus();
+    } else {
+      this.frame.prepend(button);
+    }
+    return button;
+  }
+
+  describe(order, entry, image) {
+    const words = node("div");
+    words.append(
+      node("p", "caption-cloth", order.cloth.name),
+      node(
+        "p",
+        "caption-facts",
+        line(t("stage.of_cut", { cut: entry.name }), order.cloth.familyName, order.cloth.code),
+      ),
+    );
+    const notes = [...new Set(image.degraded.map((code) => tCode("degraded", code)))];
+    for (const note of notes) words.append(node("p", "caption-notes", note));
+    const download = node("a", "button button-plain", t("stage.download"));
+    download.href = image.url;
+    download.download = t("stage.file", { cloth: plain(order.cloth.name), cut: this.cut });
+    this.caption.replaceChildren(words, download);
+  }
+
+  neutral(visible) {
+    const present = this.frame.querySelector(".suit-neutral");
+    if (!visible) present?.remove();
+    else if (!present) {
+      const source = document
+        .querySelector(`#cuts input[value="${CSS.escape(this.cut)}"]`)
+        ?.parentElement.querySelector(CLOTH_OF_NEUTRAL);
+      if (!source) return;
+      const picture = node("img", "suit-neutral");
+      picture.src = source.src;
+      picture.alt = "";
+      this.frame.prepend(picture);
+    }
+  }
+
+  lost(order, entry, actions) {
+    this.status.replaceChildren(
+      card({
+        tone: "alarm",
+        title: t("stage.picture_lost"),
+        button: [t("stage.retry"), () => actions.again(order)],
+      }),
+    );
+  }
+
+  say(order, entry, image, actions) {
+    this.latest = { order, entry };
+    const arrived = image && this.shown?.id === image.id;
+    const words = arrived ? overPicture(order, entry, image) : this.instead(order, entry, actions);
+    if (!this.shown) this.caption.replaceChildren(pendingCaption(order, entry));
+    this.status.toggleAttribute("data-over", Boolean(arrived));
+    if (arrived) this.status.dataset.over = "picture";
+    const key = JSON.stringify(words, (name, value) => (typeof value === "function" ? 0 : value));
+    if (key === this.said) return this.advance(words?.percent);
+    this.said = key;
+    this.status.replaceChildren(...(words ? [card(words)] : []));
+    return this.advance(words?.percent);
+  }
+
+  // The bar never goes back, whatever order the answers come in.
+  advance(percent) {
+    if (percent === undefined) return;
+    const id = this.latest.order.id;
+    const before = this.progress.orderId === id ? this.progress.percent : 0;
+    this.progress = { orderId: id, percent: Math.max(before, percent) };
+    const bar = this.status.querySelector(".progress");
+    if (!bar) return;
+    bar.setAttribute("aria-valuenow", String(this.progress.percent));
+    bar.firstElementChild.style.transform = `scaleX(${this.progress.percent / 100})`;
+  }
+
+  instead(order, entry, actions) {
+    const cancel = order.urls ? [t("stage.cancel"), () => actions.cancel(order)] : null;
+    const again = [t("stage.retry"), () => actions.again(order)];
+    switch (entry.status) {
+      case "sending":
+        return { title: t("stage.preparing", { cloth: order.cloth.name }), text: order.trouble ?? t("stage.sending"), button: [t("stage.cancel"), () => actions.cancel(order)] };
+      case "refused":
+        return { tone: "alarm", title: t("stage.not_sent"), text: order.trouble, button: again };
+      case "failed":
+        return { tone: "alarm", title: t("stage.failed_cut", { cut: entry.name.toLowerCase() }), text: entry.error?.detail ?? t("stage.failed_line"), button: again };
+      case "canceled":
+        return { title: t("stage.canceled"), text: t("stage.canceled_line"), button: again };
+      case "expired":
+        return { tone: "alarm", title: t("stage.expired"), text: t("stage.expired_line"), button: again };
+      case "processing":
+        return { title: t("stage.preparing", { cloth: order.cloth.name }), text: order.trouble ?? t("stage.rendering"), percent: entry.progress, button: cancel };
+      case "pending":
+        return waiting(order, cancel);
+      default:
+        return null; // completed: its picture is on the way
+    }
+  }
+}
+
+function waiting(order, cancel) {
+  const { ahead, workers_online: workers } = order.queue;
+  if (workers === 0) {
+    return { title: t("stage.no_workers"), text: t("stage.no_workers_line"), button: cancel };
+  }
+  const place = ahead ? tCount("stage.ahead", ahead) : t("stage.next_up");
+  const text = order.trouble ?? (ahead === null ? t("stage.waiting") : place);
+  return { title: t("stage.preparing", { cloth: order.cloth.name }), text, button: cancel };
+}
+
+function overPicture(order, entry, image) {
+  if (image.stage !== "draft" || isSettled(order)) return null;
+  if (entry.status === "failed") return { tone: "alarm", title: t("stage.failed"), text: entry.error?.detail };
+  if (entry.status === "completed") return null;
+  return { text: order.trouble ?? t("stage.draft"), percent: entry.progress };
+}
+
+function pendingCaption(order, entry) {
+  const words = node("div");
+  words.append(
+    node("p", "caption-cloth", order.cloth.name),
+    node("p", "caption-facts", t("stage.of_cut", { cut: entry.name })),
+  );
+  return words;
+}
+
+function card({ tone = "plain", title, text, percent, button }) {
+  const root = node("div", "status-card");
+  root.dataset.tone = tone;
+  if (title) root.append(node("p", "status-title", title));
+  if (text) root.append(node("p", "status-line", text));
+  if (percent !== undefined) {
+    const bar = node("div", "progress");
+    bar.setAttribute("role", "progressbar");
+    bar.setAttribute("aria-label", text ?? title);
+    bar.append(node("div", "progress-bar"));
+    root.append(bar);
+  }
+  if (button) {
+    const press = node("button", "button button-plain", button[0]);
+    press.type = "button";
+    press.addEventListener("click", button[1]);
+    root.append(press);
+  }
+  return root;
+}
+
+function best(images, cut) {
+  const own = images.filter((image) => image.cut === cut);
+  return own.find((image) => image.stage === "final") ?? own[0] ?? null;
+}
+
+function plain(name) {
+  const letters = name.normalize("NFD").replace(/\p{M}/gu, "").toLowerCase();
+  return letters.replace(/[^a-z0-9]+/g, "-");
+}
+
+/** A new element with a class and, maybe, its text. */
+export function node(tag, className = "", text = "") {
+  const made = document.createElement(tag);
+  if (className) made.className = className;
+  if (text) made.textContent = text;
+  return made;
+}
