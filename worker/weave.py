@@ -23,7 +23,7 @@ from pydantic import model_validator as check
 from models.errors import InvalidInput
 
 PX_PER_CM = 40.0  # of the delivered tile, about
-SMALLEST_MM = 60.0  # shorter repeats are laid side by side, each with yarns of its own
+SMALLEST_MM = 80.0  # shorter repeats are laid side by side, each with yarns of its own
 SMALLEST_LIVELY_MM = 96.0  # the same for slubs and mixed fibres, whose repeat the eye finds sooner
 LARGEST_MM = 140.0
 FIBRES_PER_CM = 30.0  # resolution at which a yarn's colour changes
