@@ -1,10 +1,9 @@
 """Draws assets/watermark.png, the house mark; run by hand: python -m devops.watermark.
 
 Two lines of serif capitals over a needle and its thread, all of them outlines from this file: no
-font is used. Ink on a soft light glow, so that it reads on a pale backdrop and on dark cloth.
+font is used. One dark ink; the worker prints it light where the ground is dark.
 """
 
-from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -18,7 +17,6 @@ FINER = 4  # drawn this much larger, then averaged down
 CAP = 100.0  # units of the letters: height of the capitals
 STEM, HAIR, SERIF = 12.0, 5.5, 9.0
 INK_BGR, INK_SHARE = (36, 32, 30), 0.78
-GLOW_SHARE, GLOW_PX = 0.42, 9.0
 
 Points = NDArray[np.float64]
 
@@ -28,7 +26,9 @@ def line(x0: float, y0: float, x1: float, y1: float, width: float) -> list[Point
     along = np.array([x1 - x0, y1 - y0])
     side = np.array([-along[1], along[0]]) / np.hypot(*along) * width / 2
     start, end = np.array([x0, y0]), np.array([x1, y1])
-    return [np.array([start + side, end + side, end - side, start - side])]
+    corners = np.array([start + side, end + side, end - side, start - side])
+    corners[:, 1] = np.clip(corners[:, 1], 0, CAP)  # slanted strokes end level with the line
+    return [corners]
 
 
 def serif(x: float, y: float, reach: float = SERIF + STEM / 2) -> list[Points]:
@@ -133,39 +133,36 @@ class Sheet:
             left += width + gap
 
     def picture(self) -> NDArray[np.uint8]:
-        """BGRA: the ink over its glow."""
+        """BGRA."""
         size = (WIDTH_PX, HEIGHT_PX)
-        ink = cv2.resize(self.coverage, size, interpolation=cv2.INTER_AREA).astype(np.float64) / 255
-        glow = cv2.GaussianBlur(ink, (0, 0), GLOW_PX)
-        glow = GLOW_SHARE * np.minimum(1, glow * 2.5)
-        ink *= INK_SHARE
-        alpha = ink + glow * (1 - ink)
-        dark = ink / np.maximum(alpha, 1e-9)
-        colour = dark[..., None] * INK_BGR + (1 - dark[..., None]) * 255
-        return np.round(np.dstack([colour, alpha * 255])).astype(np.uint8)
+        ink = cv2.resize(self.coverage, size, interpolation=cv2.INTER_AREA)
+        picture = np.empty((HEIGHT_PX, WIDTH_PX, 4), np.uint8)
+        picture[..., :3] = INK_BGR
+        picture[..., 3] = np.round(ink * INK_SHARE)
+        return picture
 
 
 def needle(sheet: Sheet, y: float) -> None:
     """A needle to the right, its eye to the left, the thread coming back in one loop."""
     tip, eye = 560.0, 330.0
     along = np.linspace(0, 1, 80)
-    half = 4.6 * np.minimum(1, (1 - along) * 2.2) * np.minimum(1, 0.55 + along * 4)
+    half = 5.2 * np.minimum(1, (1 - along) * 2.2) * np.minimum(1, 0.55 + along * 4)
     upper = np.stack([eye + (tip - eye) * along, y - half], axis=1)
     lower = np.stack([eye + (tip - eye) * along, y + half], axis=1)
     sheet.fill(np.concatenate([upper, lower[::-1]]))
     hole = ellipse(eye + 17, y, 10, 1.8, 0, 360)
     cv2.fillPoly(sheet.coverage, [np.round(hole * FINER * 16).astype(np.int32)], 0, shift=4)
     t = np.linspace(0, 1, 300)
-    loop = np.stack([80 + (eye + 17 - 80) * t, y + 15 * np.sin(2 * np.pi * 1.5 * t) * (1 - t)], 1)
-    loop[:, 0] += 46 * np.sin(2 * np.pi * t) * (1 - t)
-    sheet.stroke(loop, 2.6)
+    x = 80 + (eye + 17 - 80) * t + 58 * np.sin(2 * np.pi * t)
+    loop = np.stack([x, y + 17 * (1 - np.cos(2 * np.pi * t))], axis=1)
+    sheet.stroke(loop, 3.4)
 
 
 def main() -> None:
     sheet = Sheet()
     sheet.write(LINES[0], 104, 40, 600, 0.74)
     sheet.write(LINES[1], 204, 40, 600, 0.74)
-    needle(sheet, 252)
+    needle(sheet, 246)
     cv2.imwrite(str(OUT), sheet.picture(), [cv2.IMWRITE_PNG_COMPRESSION, 9])
 
 

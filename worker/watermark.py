@@ -14,6 +14,8 @@ HOUSE_MARK = Path(__file__).parent.parent / "assets" / "watermark.png"
 WIDTH_SHARE = 0.14  # of the picture's width
 MARGIN_SHARE = 0.025  # of the picture's shorter side
 MIN_SIDE_PX = 64
+MIN_CONTRAST = 4.0  # ratio below which the mark is printed in plain white or black
+LUMINANCE_BGR = np.array([0.0722, 0.7152, 0.2126], np.float32)  # ITU-R BT.709
 
 
 class Watermark:
@@ -27,9 +29,9 @@ class Watermark:
     def apply(self, picture: Picture) -> Picture:
         """A marked copy; pixels outside `box` are untouched. Raises InvalidInput below 64 px."""
         left, top, width, height = self.box(picture.shape[1], picture.shape[0])
-        mark = self._fit(width, height)
         marked = picture.copy()
         under = marked[top : top + height, left : left + width]
+        mark = _legible(self._fit(width, height), LINEAR_OF_LEVEL[under])
         blended = mark[..., :3] + LINEAR_OF_LEVEL[under] * (1 - mark[..., 3:])
         under[...] = np.round(encoded(blended) * 255)
         return marked
@@ -50,6 +52,22 @@ class Watermark:
             small = cv2.resize(self._mark, (width, height), interpolation=cv2.INTER_AREA)
             self._fitted[width, height] = np.asarray(small, np.float32)
         return self._fitted[width, height]
+
+
+def _legible(mark: NDArray[np.float32], ground: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The mark, or its silhouette in white or black where its own colour would hardly show."""
+    coverage = mark[..., 3:]
+    ink = float((mark[..., :3] @ LUMINANCE_BGR).sum() / max(1e-6, coverage.sum()))
+    below = float((ground @ LUMINANCE_BGR).mean())
+    if _contrast(ink, below) >= MIN_CONTRAST:
+        return mark
+    white = float(_contrast(1, below) > _contrast(0, below))
+    return np.concatenate([np.repeat(coverage * np.float32(white), 3, axis=2), coverage], axis=2)
+
+
+def _contrast(one: float, other: float) -> float:
+    """Contrast ratio of two luminances (WCAG 2.2)."""
+    return (max(one, other) + 0.05) / (min(one, other) + 0.05)
 
 
 def _premultiplied(path: Path) -> NDArray[np.float32]:

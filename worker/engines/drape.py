@@ -1,6 +1,6 @@
 """The drape engine: cloth laid over a look pack, on the CPU, in milliseconds.
 
-    picture = tone(base + light * cloth(u, v) + sheen)       in linear light, where there is cloth
+    picture = tone(base + light * cloth(u, v) + surface)     in linear light, where there is cloth
     picture = the look's base, byte for byte                 everywhere else
 
 The maths is the pack format's own. The speed comes from working on cloth pixels only, in bands that
@@ -30,8 +30,8 @@ from worker.looks import ROW, Look, load_look
 TAPS = ((-0.375, -0.125), (0.125, -0.375), (0.375, 0.125), (-0.125, 0.375))  # px from the middle
 TILE_RESOLUTION = 2.5  # prepared tile pixels per picture pixel: bilinear sampling blurs no detail
 BLUR_PX = 0.27  # low-pass of the tile, sigma in picture pixels; the taps average the rest
-SHEEN = 0.006  # linear light, see sheen()
-BAND_ROWS = 8  # of ROW cloth pixels: about 1 MB of buffers per thread
+SHEEN = 0.012  # linear light, see surface_light()
+BAND_ROWS = 32  # of ROW cloth pixels: about 4 MB of buffers per thread
 CLOTHS_KEPT = 16  # prepared; about 1 MB each
 
 Array = NDArray[np.float32]
@@ -59,7 +59,7 @@ class Form:
     u: Array  # (rows, taps, ROW) cm
     v: Array
     light: Array  # (rows, ROW, 4), shared out to the taps
-    under: Array  # (rows, ROW, 4), with the sheen
+    under: Array  # (rows, ROW, 4), with the surface's own light
 
 
 class Scratch:
@@ -189,26 +189,37 @@ def bolt_of(cloth: Cloth, picture_px_per_cm: float) -> Bolt:
 def form_of(look: Look, taps: tuple[tuple[float, float], ...] = TAPS) -> Form:
     """Lay the taps out and scale the light; never across panels, as the derivatives are not."""
     steps = np.float32(LINEAR_STEPS)
-    under = look.under + sheen(look.light)[..., None]
     return Form(
         look=look,
         base=np.asarray(cv2.cvtColor(look.base, cv2.COLOR_BGR2BGRA), np.uint8),
         u=np.stack([look.u + dx * look.u_dx + dy * look.u_dy for dx, dy in taps], axis=1),
         v=np.stack([look.v + dx * look.v_dx + dy * look.v_dy for dx, dy in taps], axis=1),
         light=np.repeat(look.light[..., None] * (steps / len(taps)), 4, axis=2),
-        under=_four_channels(under * steps),
+        under=_four_channels(surface_light(look) * steps),
     )
 
 
-def sheen(light: Array) -> Array:
-    """What a worsted's surface throws back beside its own colour, so that dark cloth has folds.
+def surface_light(look: Look) -> Array:
+    """What the cloth's surface sends back beside its own colour: (rows, ROW, 3) linear light.
 
-    Surface reflection has a narrower lobe than the diffuse light: about its third power here. A
-    swatch's colour already holds the reflection of flat, fully lit cloth, so only the difference is
-    added: nothing at light 1, a gleam above, and less in the hollows.
+    A swatch's colour already holds the reflection of flat, fully lit cloth. So `gloss`, what the
+    pack's black cloth reflects there, is taken off the cloth's own light, and a fully lit pixel has
+    the colour of the swatch. Above full light a gleam of about the third power is added (surface
+    reflection has the narrower lobe), without which dark cloth hides its folds.
     """
-    lobe = np.minimum(light, 1.6) ** 3
-    return np.asarray(SHEEN * (lobe - light), np.float32)
+    gleam = SHEEN * np.maximum(np.minimum(look.light, 1.6) ** 3 - look.light, 0)
+    own = look.under + gleam[..., None] - look.light[..., None] * gloss(look)
+    return np.asarray(own, np.float32)
+
+
+def gloss(look: Look) -> Array:
+    """Median reflection of the pack's black cloth per unit of light, where fully lit: (3,) BGR."""
+    light = look.light.reshape(-1)[: len(look.at)]
+    lit = (np.abs(light - 1) < 0.1) & (look.alpha.reshape(-1)[look.at] == 255)
+    under = look.under.reshape(-1, 3)[: len(look.at)]
+    if not lit.any():
+        return np.zeros(3, np.float32)
+    return np.asarray(np.median(under[lit] / light[lit, None], axis=0), np.float32)
 
 
 def _four_channels(bgr: Array) -> Array:
