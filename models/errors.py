@@ -83,5 +83,12 @@ class StorageError(StylistError):
     retryable = True
 
 
+class DatabaseUnavailable(StylistError):
+    """After this error around a COMMIT nobody knows whether it happened: look, never guess."""
+
+    code = "database-unavailable"
+    retryable = True
+
+
 class LeaseLost(StylistError):
     code = "lease-lost"

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, Row, text
+from sqlalchemy import CheckConstraint, ForeignKey, Identity, Index, Row, text
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from models import queue, workers
@@ -42,6 +42,7 @@ class Generation(Base):
     )
 
     id: Mapped[UuidKey]
+    number: Mapped[int] = mapped_column(Identity(), unique=True)  # the older system's integer id
     owner: Mapped[str]  # who ordered: "shop", "user:3", "token:5"
     idempotency_key: Mapped[str | None]
     request_sha256: Mapped[str | None]
@@ -284,12 +285,14 @@ class GenerationView:
     """An order and all its jobs. `status` and `version` are functions of the jobs."""
 
     id: UUID
+    number: int
     owner: str
     family_id: str
     color_id: str
     fabric_name: str
     fabric_hex: str
     swatch_key: str | None
+    uploaded_swatch: bool
     cuts: list[str]
     quality: str
     noise_seed: int
@@ -339,8 +342,8 @@ class GenerationView:
 
 
 READ = text("""
-SELECT g.id AS generation, g.owner, g.family_id, g.color_id, g.fabric_name, g.fabric_hex,
-       g.swatch_key, g.cuts, g.quality, g.noise_seed AS seed, g.created_at AS ordered_at,
+SELECT g.id AS generation, g.number, g.owner, g.family_id, g.color_id, g.fabric_name, g.fabric_hex,
+       g.swatch_key, g.uploaded_swatch, g.cuts, g.quality, g.noise_seed AS seed, g.created_at AS ordered_at,
        j.cut, coalesce(l.name, j.cut) AS cut_name, j.stage, j.status, j.progress, j.error_code,
        j.error, j.version, j.started_at, j.settled_at,
        i.id AS image_id, i.object_key, i.width_px, i.height_px, i.noise_seed, i.engine,
@@ -375,12 +378,14 @@ def _view(session: Session, rows: list[Row[Any]]) -> GenerationView:
     waiting = any(row.status == "pending" for row in rows)
     return GenerationView(
         id=first.generation,
+        number=first.number,
         owner=first.owner,
         family_id=first.family_id,
         color_id=first.color_id,
         fabric_name=first.fabric_name,
         fabric_hex=first.fabric_hex,
         swatch_key=first.swatch_key,
+        uploaded_swatch=first.uploaded_swatch,
         cuts=first.cuts,
         quality=first.quality,
         noise_seed=first.seed,
@@ -437,7 +442,7 @@ SELECT g.id FROM generations g
  ORDER BY g.id DESC LIMIT :limit OFFSET :offset
 """)
 STATS = text(f"""
-SELECT status, family_id, count(*) AS count,
+SELECT status, family_id, count(*) AS orders,
        count(*) FILTER (WHERE created_at > statement_timestamp() - interval '24 hours') AS recent
   FROM (SELECT g.family_id, g.created_at, (SELECT {STATUS_SQL} {DECIDING_JOBS_SQL}) AS status
           FROM generations g) orders

@@ -29,7 +29,7 @@ VALUES (:subject,
         to_timestamp((floor(extract(epoch FROM statement_timestamp()) / :seconds) + 1) * :seconds),
         1)
 ON CONFLICT (subject, window_ends_at) DO UPDATE SET count = hits.count + 1
-RETURNING count, ceil(extract(epoch FROM window_ends_at - statement_timestamp()))::int AS seconds
+RETURNING count AS hits, ceil(extract(epoch FROM window_ends_at - statement_timestamp()))::int AS seconds
 """)
 FORGET = text("""
 DELETE FROM hits WHERE ctid = ANY (ARRAY(
@@ -44,7 +44,7 @@ def hit(session: Session, subject: str, at_most: int, per_seconds: int) -> None:
     Old windows are swept away here, 100 rows at a time, when a window starts.
     """
     row = session.execute(HIT, {"subject": subject, "seconds": per_seconds}).one()
-    if row.count == 1:
+    if row.hits == 1:
         session.execute(FORGET)
-    if row.count > at_most:
+    if row.hits > at_most:
         raise RateLimited(TOO_OFTEN, max(1, row.seconds))

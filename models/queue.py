@@ -211,7 +211,14 @@ def claim(
             {"claim": uuid4(), "worker": worker, "engine": engine, "lease_seconds": lease_seconds},
         ).one_or_none()
         if row is not None:
-            return Claim(*row[:5], letter=Letter.model_validate(row.letter))
+            return Claim(
+                claim=row.claim,
+                job_id=row.id,
+                generation_id=row.generation_id,
+                engine=row.engine,
+                attempts=row.attempts,
+                letter=Letter.model_validate(row.letter),
+            )
     return None
 
 
@@ -406,7 +413,7 @@ def still_held(session: Session, held: Claim) -> bool:
 
 def was_settled_by(session: Session, held: Claim) -> bool:
     """After a connection lost around COMMIT: True when this claim's own settlement is in."""
-    return session.scalar(SETTLED_BY, {"job_id": held.job_id}) == held.claim
+    return bool(session.scalar(SETTLED_BY, {"job_id": held.job_id}) == held.claim)
 
 
 def ahead(session: Session, generation_id: UUID, most: int = 1000) -> int:

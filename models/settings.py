@@ -1,4 +1,4 @@
-"""Settings: the only reader of the environment. Every field is listed in README.md (a test keeps it so).
+"""Settings: the only reader of the environment. A test keeps README.md's table of them complete.
 
 Names are the environment variables in lower case. An empty value means "not set".
 """

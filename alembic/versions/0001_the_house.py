@@ -1,8 +1,9 @@
 """the house"""
 
 import sqlalchemy as sa
-from alembic import op
 from sqlalchemy.dialects import postgresql
+
+from alembic import op
 
 revision = "0001"
 down_revision = None
@@ -18,6 +19,7 @@ def upgrade() -> None:
         sa.Column("sort", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("lora_id", sa.Text(), nullable=True),
         sa.Column("default_recipe", sa.Text(), nullable=True),
+        sa.Column("preview_key", sa.Text(), nullable=True),
         sa.Column(
             "created_at",
             sa.DateTime(timezone=True),
@@ -39,6 +41,7 @@ def upgrade() -> None:
     op.create_table(
         "generations",
         sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("number", sa.BigInteger(), sa.Identity(always=False), nullable=False),
         sa.Column("owner", sa.Text(), nullable=False),
         sa.Column("idempotency_key", sa.Text(), nullable=True),
         sa.Column("request_sha256", sa.Text(), nullable=True),
@@ -69,6 +72,7 @@ def upgrade() -> None:
             "noise_seed BETWEEN 0 AND 4294967295", name=op.f("generations_noise_seed_check")
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("generations_pkey")),
+        sa.UniqueConstraint("number", name=op.f("generations_number_key")),
     )
     op.create_index(
         "generations_fabric", "generations", ["family_id", "color_id", "id"], unique=False
@@ -372,7 +376,7 @@ def upgrade() -> None:
     op.create_index(
         "jobs_pending",
         "jobs",
-        ["engine", sa.literal_column("priority DESC"), "run_at", "id"],
+        ["engine", sa.text("priority DESC"), "run_at", "id"],
         unique=False,
         postgresql_where=sa.text("status = 'pending'"),
     )

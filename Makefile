@@ -1,0 +1,45 @@
+# Everything a newcomer needs. `make help` lists the targets; PORT, HOST and DATA_DIR are honoured.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMPS := $(VENV)/stamps
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+# Given on the command line or in the environment; devops/run.py and the settings read them.
+export PORT HOST DATA_DIR TEST_DATABASE_URL
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check bench clean
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: $(STAMPS)/runtime ## install, start the database, migrate, seed, serve; Ctrl-C stops all of it
+	@$(BIN)/python devops/run.py
+
+test: $(STAMPS)/dev ## install what the tests need and run all of them on a real PostgreSQL
+	@$(BIN)/python -m pytest
+
+check: $(STAMPS)/dev ## lint, type check, test
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/python -m pytest
+
+bench: $(STAMPS)/dev ## measure what README.md and bench/RESULTS.md quote
+	@$(BIN)/python -m bench
+
+clean: ## remove what was installed and built, keep the data
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache
+
+$(STAMPS)/runtime: requirements.txt
+	@echo "Installing requirements.txt into $(VENV) ..."
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(PIP) -r requirements.txt
+	@mkdir -p $(STAMPS) && touch $@
+
+$(STAMPS)/dev: $(STAMPS)/runtime requirements-dev.txt
+	@echo "Installing requirements-dev.txt into $(VENV) ..."
+	@$(PIP) -r requirements-dev.txt
+	@touch $@

@@ -1,0 +1,106 @@
+"""The console's older paths for orders: /admin/generations."""
+
+from collections import Counter
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, BackgroundTasks, Depends, Query
+
+from api.auth import READ_ORDERS, WRITE_ORDERS, Needs
+from api.catalogue import Limit, Offset, Part
+from api.deps import BaseUrl, Transaction
+from api.files import link
+from api.schemas import FamilyCount, GenerationJobRead, GenerationStats, OldStatus
+from api.shop import OLD_STATUS
+from models import generations
+from models.catalogue import Page
+from models.generations import GenerationView
+from models.storage import storage
+
+router = APIRouter(prefix="/admin/generations", tags=["orders"])
+MAY_READ, MAY_WRITE = [Depends(Needs(READ_ORDERS))], [Depends(Needs(WRITE_ORDERS))]
+TOP_FAMILIES = 10
+
+
+@router.get("", dependencies=MAY_READ)
+def list_orders(
+    session: Transaction,
+    base: BaseUrl,
+    family_id: Part = None,
+    color_id: Part = None,
+    status_filter: OldStatus | None = None,
+    limit: Limit = 50,
+    offset: Offset = 0,
+) -> list[GenerationJobRead]:
+    statuses = [new for new, old in OLD_STATUS.items() if old == status_filter] or None
+    views = generations.list_generations(
+        session, Page(limit, offset), family_id, color_id, statuses
+    )
+    return [_order(base, view) for view in views]
+
+
+@router.get("/by-fabric/{family_id}/{color_id}", dependencies=MAY_READ)
+def list_completed_by_fabric(
+    family_id: str,
+    color_id: str,
+    session: Transaction,
+    base: BaseUrl,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+) -> list[GenerationJobRead]:
+    views = generations.list_generations(
+        session, Page(limit), family_id, color_id, statuses=["completed"]
+    )
+    return [_order(base, view) for view in views]
+
+
+@router.get("/stats", dependencies=MAY_READ)
+def read_stats(session: Transaction) -> GenerationStats:
+    rows = generations.stats(session)
+    by_status: Counter[OldStatus] = Counter()
+    by_family: Counter[str] = Counter()
+    for row in rows:
+        by_status[OLD_STATUS[row.status]] += row.orders
+        by_family[row.family_id] += row.orders
+    top = by_family.most_common(TOP_FAMILIES)
+    return GenerationStats(
+        total_generations=by_status.total(),
+        by_status={old: by_status[old] for old in OLD_STATUS.values()},
+        by_family=[FamilyCount(family_id=family, count=count) for family, count in top],
+        last_24_hours=sum(row.recent for row in rows),
+    )
+
+
+@router.get("/{id}", dependencies=MAY_READ)
+def read_order(id: UUID, session: Transaction, base: BaseUrl) -> GenerationJobRead:
+    return _order(base, generations.read(session, id))
+
+
+@router.delete("/{id}", status_code=204, dependencies=MAY_WRITE)
+def delete_order(id: UUID, session: Transaction, later: BackgroundTasks) -> None:
+    """Delete the order and, once that is committed, its pictures."""
+    for key in generations.delete(session, id):
+        later.add_task(storage().delete, key)
+
+
+def _order(base: str, view: GenerationView) -> GenerationJobRead:
+    reasons = [f"{job.cut_name}: {job.error or job.error_code}" for job in view.failures]
+    return GenerationJobRead(
+        id=view.number,
+        job_id=view.id,
+        status=OLD_STATUS[view.status],
+        family_id=view.family_id,
+        color_id=view.color_id,
+        cuts=view.cuts,
+        seed=view.noise_seed,
+        result_urls=[link(base, cut.image.object_key) for cut in view.best if cut.image] or None,
+        error_message=" ".join(reasons) or None,
+        created_at=view.created_at,
+        updated_at=_updated_at(view),
+        started_at=view.started_at,
+        completed_at=view.settled_at,
+    )
+
+
+def _updated_at(view: GenerationView) -> datetime:
+    return view.settled_at or view.started_at or view.created_at

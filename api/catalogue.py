@@ -1,0 +1,229 @@
+"""The console's older paths for families and fabrics: /admin/fabrics and /admin/colors."""
+
+import hashlib
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query, UploadFile
+from pydantic import BaseModel
+
+from api.auth import READ_CATALOGUE, WRITE_CATALOGUE, Needs
+from api.deps import BaseUrl, Transaction
+from api.files import PUBLIC_PREFIX, key_of, link
+from api.schemas import (
+    ColorCreate,
+    ColorMove,
+    ColorPatch,
+    ColorRead,
+    FabricCreate,
+    FabricPatch,
+    FabricRead,
+    RowStatus,
+    StatusPatch,
+)
+from api.swatches import clean_photo, read_capped
+from models import catalogue, swatches
+from models.catalogue import Page
+from models.database import Session
+from models.errors import InvalidInput, NotFound
+from models.storage import storage
+
+MAY_READ, MAY_WRITE = [Depends(Needs(READ_CATALOGUE))], [Depends(Needs(WRITE_CATALOGUE))]
+Limit = Annotated[int, Query(ge=1, le=200)]
+Offset = Annotated[int, Query(ge=0, le=1_000_000)]
+Part = Annotated[str | None, Query(max_length=200)]
+Id = Annotated[int, "the row's integer id"]
+
+router = APIRouter(prefix="/admin", tags=["catalogue"])
+
+
+# --- families -------------------------------------------------------------------------------------
+
+
+@router.get("/fabrics", dependencies=MAY_READ)
+def list_families(
+    session: Transaction,
+    base: BaseUrl,
+    q: Part = None,
+    status_filter: RowStatus | None = None,
+    limit: Limit = 50,
+    offset: Offset = 0,
+) -> list[FabricRead]:
+    rows = catalogue.list_families(session, Page(limit, offset), q, status_filter)
+    return [_family(base, row) for row in rows]
+
+
+@router.post("/fabrics", status_code=201, dependencies=MAY_WRITE)
+def create_family(body: FabricCreate, session: Transaction, base: BaseUrl) -> FabricRead:
+    fabrics = [_fabric_fields(session, base, color) for color in body.colors]
+    fields = body.model_dump(exclude={"colors"})
+    return _family(base, catalogue.create_family(session, fields, fabrics))
+
+
+@router.get("/fabrics/{id}", dependencies=MAY_READ)
+def read_family(id: Id, session: Transaction, base: BaseUrl) -> FabricRead:
+    return _family(base, catalogue.family(session, id))
+
+
+@router.patch("/fabrics/{id}", dependencies=MAY_WRITE)
+def change_family(id: Id, body: FabricPatch, session: Transaction, base: BaseUrl) -> FabricRead:
+    """Change some fields; `colors` replaces the whole list, and keeps rows whose color_id stays."""
+    fabrics = None
+    if body.colors is not None:
+        fabrics = [_fabric_fields(session, base, color) for color in body.colors]
+    changes = _given(body, exclude={"colors"})
+    return _family(base, catalogue.update_family(session, id, changes, fabrics))
+
+
+@router.delete("/fabrics/{id}", status_code=204, dependencies=MAY_WRITE)
+def delete_family(id: Id, session: Transaction) -> None:
+    catalogue.delete_family(session, id)
+
+
+@router.patch("/fabrics/{id}/status", dependencies=MAY_WRITE)
+def set_family_status(id: Id, body: StatusPatch, session: Transaction, base: BaseUrl) -> FabricRead:
+    return _family(base, catalogue.update_family(session, id, {"status": body.status}))
+
+
+@router.post("/fabrics/{id}/deactivate", dependencies=MAY_WRITE)
+def deactivate_family(id: Id, session: Transaction, base: BaseUrl) -> FabricRead:
+    return _family(base, catalogue.update_family(session, id, {"status": "inactive"}))
+
+
+@router.post("/fabrics/{id}/preview", dependencies=MAY_WRITE)
+def set_family_preview(id: Id, file: UploadFile, session: Transaction, base: BaseUrl) -> FabricRead:
+    """Store a picture that stands for the family."""
+    catalogue.family(session, id)
+    content = clean_photo(read_capped(file)).content
+    key = _kept(content, "family")
+    return _family(base, catalogue.update_family(session, id, {"preview_key": key}))
+
+
+# --- fabrics --------------------------------------------------------------------------------------
+
+
+@router.get("/colors", dependencies=MAY_READ)
+def list_fabrics(
+    session: Transaction,
+    base: BaseUrl,
+    q: Part = None,
+    family_id: Part = None,
+    status_filter: RowStatus | None = None,
+    limit: Limit = 50,
+    offset: Offset = 0,
+) -> list[ColorRead]:
+    rows = catalogue.list_fabrics(session, Page(limit, offset), q, family_id, status_filter)
+    return [_fabric(base, row) for row in rows]
+
+
+@router.get("/colors/{id}", dependencies=MAY_READ)
+def read_fabric(id: Id, session: Transaction, base: BaseUrl) -> ColorRead:
+    return _fabric(base, catalogue.fabric(session, id))
+
+
+@router.patch("/colors/{id}", dependencies=MAY_WRITE)
+def change_fabric(id: Id, body: ColorPatch, session: Transaction, base: BaseUrl) -> ColorRead:
+    changes = _given(body, exclude={"swatch_url"}, nullable={"swatch_code"})
+    if "swatch_url" in body.model_fields_set:
+        changes |= _swatch_fields(session, base, body.swatch_url)
+    return _fabric(base, catalogue.update_fabric(session, id, changes))
+
+
+@router.patch("/colors/{id}/status", dependencies=MAY_WRITE)
+def set_fabric_status(id: Id, body: StatusPatch, session: Transaction, base: BaseUrl) -> ColorRead:
+    return _fabric(base, catalogue.update_fabric(session, id, {"status": body.status}))
+
+
+@router.post(
+    "/colors/{id}/move",
+    dependencies=MAY_WRITE,
+    responses={400: {"description": "no fabric_family_id"}},
+)
+def move_fabric(id: Id, body: ColorMove, session: Transaction, base: BaseUrl) -> ColorRead:
+    if body.fabric_family_id is None:
+        raise MissingFamily("Falta la familia de destino.", "fabric_family_id")
+    changes = {"fabric_family_id": body.fabric_family_id}
+    return _fabric(base, catalogue.update_fabric(session, id, changes))
+
+
+@router.delete("/colors/{id}", status_code=204, dependencies=MAY_WRITE)
+def delete_fabric(id: Id, session: Transaction) -> None:
+    catalogue.delete_fabric(session, id)
+
+
+class MissingFamily(InvalidInput):
+    """An old client expects 400 here, where other bad input is 422."""
+
+
+# --- between rows and the wire --------------------------------------------------------------------
+
+
+def _given(
+    body: BaseModel, exclude: set[str], nullable: frozenset[str] | set[str] = frozenset()
+) -> dict[str, Any]:
+    """The fields that the client sent. An explicit null means "leave it", but where null is a
+    value of that field."""
+    sent = body.model_dump(exclude_unset=True, exclude=exclude)
+    return {name: value for name, value in sent.items() if value is not None or name in nullable}
+
+
+def _fabric_fields(session: Session, base: str, color: ColorCreate) -> dict[str, Any]:
+    fields = color.model_dump(exclude={"swatch_url"})
+    if "swatch_url" in color.model_fields_set:
+        fields |= _swatch_fields(session, base, color.swatch_url)
+    return fields
+
+
+def _swatch_fields(session: Session, base: str, url: str | None) -> dict[str, Any]:
+    """The columns for a swatch that one of our own links names: another fabric's, or an upload,
+    which is copied into the catalogue for good. Raises InvalidInput for anything else."""
+    names = ("swatch_key", "swatch_sha256", "swatch_kind", "swatch_width_mm", "thumbnail_key")
+    if url is None:
+        return dict.fromkeys(names)
+    key = key_of(base, url)
+    if (fabric := catalogue.fabric_with_swatch(session, key)) is not None:
+        return {name: getattr(fabric, name) for name in names}
+    upload = swatches.orderable_by_key(session, key)
+    try:
+        content = storage().get(key)
+    except NotFound:
+        raise InvalidInput(swatches.GONE, "swatch_url") from None
+    values = (_kept(content, "swatch"), upload.sha256, "photo", upload.width_mm, None)
+    return dict(zip(names, values, strict=True))
+
+
+def _kept(content: bytes, name: str) -> str:
+    """Store a picture of the catalogue under its own hash; returns the key."""
+    key = f"{PUBLIC_PREFIX}{name}-{hashlib.sha256(content).hexdigest()[:32]}.jpg"
+    storage().put(key, content, "image/jpeg")
+    return key
+
+
+def _family(base: str, row: catalogue.FabricFamily) -> FabricRead:
+    return FabricRead.model_validate(
+        {
+            "id": row.id,
+            "family_id": row.family_id,
+            "display_name": row.display_name,
+            "status": row.status,
+            "colors": [_fabric(base, fabric) for fabric in row.fabrics],
+            "created_at": row.created_at,
+            "updated_at": row.updated_at,
+        }
+    )
+
+
+def _fabric(base: str, row: catalogue.Fabric) -> ColorRead:
+    return ColorRead.model_validate(
+        {
+            "id": row.id,
+            "color_id": row.color_id,
+            "name": row.name,
+            "hex_value": row.hex_value,
+            "swatch_code": row.swatch_code,
+            "swatch_url": link(base, row.swatch_key) if row.swatch_key else None,
+            "status": row.status,
+            "fabric_family_id": row.fabric_family_id,
+            "created_at": row.created_at,
+            "updated_at": row.updated_at,
+        }
+    )

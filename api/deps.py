@@ -1,0 +1,47 @@
+"""What routes depend on: one transaction a request, who is asking, and from where."""
+
+from collections.abc import Iterator
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from models import database, limits
+from models.database import Session
+from models.settings import settings
+
+
+def _transaction() -> Iterator[Session]:
+    with database.transaction() as session:
+        yield session
+
+
+# scope="function": it must commit before the answer goes out, or a 201's first poll is a 404.
+Transaction = Annotated[Session, Depends(_transaction, scope="function")]
+
+
+def client_address(request: Request) -> str:
+    """The client's address; X-Forwarded-For is believed for TRUSTED_PROXY_HOPS entries only."""
+    hops = settings().trusted_proxy_hops
+    forwarded = request.headers.get("x-forwarded-for", "").split(",")
+    if hops and len(forwarded) >= hops and forwarded[-hops].strip():
+        return forwarded[-hops].strip()
+    return request.client.host if request.client else "unknown"
+
+
+Address = Annotated[str, Depends(client_address)]
+
+
+def count_against_limit(kind: str, address: str, at_most: int, per_seconds: int = 60) -> None:
+    """Count in a transaction of its own, so that a refused request counts as well.
+
+    Raises RateLimited."""
+    with database.transaction() as session:
+        limits.hit(session, f"{kind}:{address}", at_most, per_seconds)
+
+
+def base_url(request: Request) -> str:
+    """Where clients reach us, without a slash at the end."""
+    return (settings().public_base_url or str(request.base_url)).rstrip("/")
+
+
+BaseUrl = Annotated[str, Depends(base_url)]

@@ -1,0 +1,115 @@
+"""Errors on the wire: RFC 9457 problem documents under /api/v1, the older shape everywhere else."""
+
+import logging
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from models.errors import (
+    Conflict,
+    DatabaseUnavailable,
+    Forbidden,
+    InvalidInput,
+    NotFound,
+    RateLimited,
+    StorageError,
+    StylistError,
+    Unauthorized,
+)
+
+log = logging.getLogger(__name__)
+V1 = "/api/v1"
+PROBLEM = "application/problem+json"
+STATUS: dict[type, int] = {
+    InvalidInput: 422,
+    NotFound: 404,
+    Conflict: 409,
+    Unauthorized: 401,
+    Forbidden: 403,
+    RateLimited: 429,
+    StorageError: 503,
+    DatabaseUnavailable: 503,
+}
+BROKEN = "Algo falló de nuestro lado. Intenta de nuevo en un momento."
+AWAY = "El servicio está ocupado. Intenta de nuevo en un momento."
+
+
+def add_error_handlers(app: FastAPI) -> None:
+    app.add_exception_handler(StylistError, _domain_error)
+    app.add_exception_handler(RequestValidationError, _invalid_request)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(Exception, _broken)
+
+
+def status_of(error: StylistError) -> int:
+    """The nearest class in STATUS decides."""
+    return next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 500)
+
+
+async def _domain_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, StylistError)  # noqa: S101 (registered for this type)
+    status = status_of(error)
+    details = []
+    if isinstance(error, InvalidInput) and error.field is not None:
+        details = [{"pointer": f"/{error.field}", "detail": str(error)}]
+    headers = {}
+    if status == 503:  # what broke is for the log; the client can only come back later
+        log.error("unavailable", exc_info=error)
+        return answer(request, status, error.code, AWAY, headers={"Retry-After": "2"})
+    if isinstance(error, RateLimited):
+        headers["Retry-After"] = str(error.retry_after_seconds)
+    if isinstance(error, Unauthorized):
+        headers["WWW-Authenticate"] = "Bearer"
+    return answer(request, status, error.code, str(error), details, headers)
+
+
+async def _invalid_request(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101
+    details = [
+        {"pointer": "/" + "/".join(map(str, e["loc"][1:])), "detail": e["msg"]}
+        for e in error.errors()
+    ]
+    message = "; ".join(f"{d['pointer'].lstrip('/') or 'cuerpo'}: {d['detail']}" for d in details)
+    return answer(request, 422, "invalid-input", f"Datos no válidos: {message}", details)
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101
+    code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "-")
+    headers = dict(error.headers or {})
+    return answer(request, error.status_code, code, str(error.detail), headers=headers)
+
+
+async def _broken(request: Request, error: Exception) -> Response:
+    log.error("unexpected error", exc_info=error, extra={"path": request.url.path})
+    return answer(request, 500, "internal", BROKEN)
+
+
+def answer(
+    request: Request,
+    status: int,
+    code: str,
+    message: str,
+    details: list[dict[str, Any]] | None = None,
+    headers: dict[str, str] | None = None,
+) -> Response:
+    """One error in the shape that this path speaks."""
+    if request.url.path.startswith(V1):
+        body: dict[str, Any] = {
+            "type": f"urn:estilista:problem:{code}",
+            "title": HTTPStatus(status).phrase,
+            "status": status,
+            "detail": message,
+            "code": code,
+        }
+        if details:
+            body["errors"] = details
+        return JSONResponse(body, status, headers, media_type=PROBLEM)
+    old: dict[str, Any] = {"code": status, "message": message}
+    if details:
+        old["details"] = details
+    return JSONResponse({"error": old}, status, headers)

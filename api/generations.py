@@ -1,0 +1,171 @@
+"""/api/v1/generations: place an order once per Idempotency-Key, read it with ETag, cancel it."""
+
+import hashlib
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Header, Response
+
+from api.auth import PLACE_ORDERS, READ_ORDERS, Principal, ShopNeeds
+from api.deps import Address, BaseUrl, Transaction, count_against_limit
+from api.files import link
+from api.schemas import (
+    CutRead,
+    ErrorRead,
+    GenerationCreate,
+    GenerationRead,
+    GenerationUrls,
+    ImageRead,
+    OrderedFabric,
+    QueueRead,
+)
+from models import generations, queue, swatches
+from models.settings import settings
+
+router = APIRouter(prefix="/api/v1/generations", tags=["generations"])
+Orderer = Annotated[Principal, Depends(ShopNeeds(PLACE_ORDERS))]
+IdempotencyKey = Annotated[str | None, Header(min_length=1, max_length=255)]
+POLL_SECONDS = 1  # what Retry-After says while an order is not settled
+PUBLIC_ERRORS = {
+    "worker-lost": "El taller se detuvo varias veces con este dibujo.",
+    "released-too-often": "El taller se detuvo varias veces con este dibujo.",
+}
+
+
+@router.post("", status_code=202)
+def create(
+    order: GenerationCreate,
+    session: Transaction,
+    orderer: Orderer,
+    address: Address,
+    base: BaseUrl,
+    response: Response,
+    idempotency_key: IdempotencyKey = None,
+) -> GenerationRead:
+    """Place an order. The same key with the same body answers with the same order."""
+    count_against_limit("order", address, settings().orders_per_minute)
+    id = generations.place(
+        session,
+        generations.Order(
+            color_id=order.color_id,
+            cuts=order.cuts,
+            owner=orderer.owner,
+            quality=order.quality,
+            noise_seed=order.seed,
+            swatch=swatches.orderable(session, order.swatch_id) if order.swatch_id else None,
+            idempotency_key=idempotency_key,
+        ),
+    )
+    response.headers["Location"] = f"{router.prefix}/{id}"
+    return _answer(generations.read(session, id), base, response)
+
+
+@router.get(
+    "/{id}",
+    response_model=GenerationRead,
+    responses={304: {"description": "nothing changed since If-None-Match"}},
+    dependencies=[Depends(ShopNeeds(READ_ORDERS))],
+)
+def read(
+    id: UUID,
+    session: Transaction,
+    base: BaseUrl,
+    response: Response,
+    if_none_match: Annotated[str | None, Header()] = None,
+) -> GenerationRead | Response:
+    """How an order is doing; cheap to poll with If-None-Match."""
+    view = generations.read(session, id)
+    body = _answer(view, base, response)
+    if if_none_match is not None and response.headers["ETag"] in if_none_match:
+        return Response(status_code=304, headers=dict(response.headers))
+    return body
+
+
+@router.post("/{id}/cancel", responses={409: {"description": "already settled"}})
+def cancel(
+    id: UUID, session: Transaction, orderer: Orderer, base: BaseUrl, response: Response
+) -> GenerationRead:
+    """Stop what is left of the order; cuts that have their picture keep it."""
+    return _answer(generations.cancel(session, id), base, response)
+
+
+def _answer(view: generations.GenerationView, base: str, response: Response) -> GenerationRead:
+    body = generation_read(view, base)
+    response.headers["ETag"] = _etag(view)
+    response.headers["Cache-Control"] = "private, no-cache"
+    if view.status not in queue.SETTLED:
+        response.headers["Retry-After"] = str(POLL_SECONDS)
+    return body
+
+
+def _etag(view: generations.GenerationView) -> str:
+    """Weak: changes with every move of a job, and with the place in the queue."""
+    state = f"{view.id} {view.version} {view.ahead} {view.workers_online}"
+    return f'W/"{hashlib.sha256(state.encode()).hexdigest()[:20]}"'
+
+
+def generation_read(view: generations.GenerationView, base: str) -> GenerationRead:
+    itself = f"{router.prefix}/{view.id}"
+    without_worker = view.ahead is not None and view.workers_online == 0
+    errors = [_error(job) for job in view.failures]
+    return GenerationRead.model_validate(
+        {
+            "id": view.id,
+            "status": view.status,
+            "version": view.version,
+            "created_at": view.created_at,
+            "settled_at": view.settled_at,
+            "quality": view.quality,
+            "fabric": OrderedFabric(
+                family_id=view.family_id,
+                color_id=view.color_id,
+                name=view.fabric_name,
+                hex=view.fabric_hex,
+                swatch_url=link(base, view.swatch_key) if view.swatch_key else None,
+                uploaded_swatch=view.uploaded_swatch,
+            ),
+            "cuts": [_cut(job) for job in view.deciding],
+            "images": [_image(base, job) for job in view.best],
+            "seed": view.noise_seed,
+            "queue": QueueRead(ahead=view.ahead, workers_online=view.workers_online),
+            "warnings": ["no-workers"] if without_worker else [],
+            "error": errors[0] if view.status == "failed" and errors else None,
+            "urls": GenerationUrls(self=itself, cancel=f"{itself}/cancel"),
+        }
+    )
+
+
+def _cut(job: generations.CutView) -> CutRead:
+    return CutRead.model_validate(
+        {
+            "cut": job.cut,
+            "name": job.cut_name,
+            "status": job.status,
+            "progress": job.progress,
+            "error": _error(job) if job.status == "failed" else None,
+        }
+    )
+
+
+def _error(job: generations.CutView) -> ErrorRead:
+    code = job.error_code or "error"
+    return ErrorRead(code=code, detail=job.error or PUBLIC_ERRORS.get(code, code))
+
+
+def _image(base: str, job: generations.CutView) -> ImageRead:
+    image = job.image
+    assert image is not None  # noqa: S101 (GenerationView.best has only those with one)
+    return ImageRead.model_validate(
+        {
+            "id": image.image_id,
+            "cut": job.cut,
+            "name": job.cut_name,
+            "stage": job.stage,
+            "url": link(base, image.object_key),
+            "width": image.width_px,
+            "height": image.height_px,
+            "seed": image.noise_seed,
+            "engine": image.engine,
+            "degraded": image.degraded,
+        }
+    )

@@ -1,0 +1,45 @@
+"""The application: routes, limits and headers put together. `uvicorn api.main:app` serves it."""
+
+from pathlib import Path
+
+from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
+from fastapi.staticfiles import StaticFiles
+
+from api import admin, auth, catalogue, files, generations, ops, shop, swatches
+from api.body_limit import BodyLimit
+from api.envelope import Envelope
+from api.errors import add_error_handlers
+from api.pages import floor
+from models.logs import start_logging
+from models.settings import settings
+
+STATIC = Path(__file__).parent / "pages" / "static"
+
+
+def create_app() -> FastAPI:
+    """The whole application, configured by the settings."""
+    start_logging()
+    app = FastAPI(
+        title="Estilista virtual",
+        version=settings().app_version,
+        docs_url=None,
+        redoc_url=None,
+    )
+    add_error_handlers(app)
+    for module in (floor, shop, generations, swatches, files, auth, catalogue, admin, ops):
+        app.include_router(module.router)
+    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    app.add_middleware(BodyLimit)
+    app.add_middleware(
+        CORSMiddleware,
+        allow_origins=settings().allowed_origins,
+        allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"],
+        allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "If-None-Match"],
+        expose_headers=["ETag", "Location", "Retry-After", "X-Request-Id"],
+    )
+    app.add_middleware(Envelope)
+    return app
+
+
+app = create_app()

@@ -1,0 +1,116 @@
+"""For the machines that watch us: alive, ready, and metrics that never scan a big table."""
+
+from collections.abc import Iterator
+from typing import Literal
+
+from fastapi import APIRouter, Depends, Response
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.registry import Collector
+from pydantic import BaseModel
+
+from api.auth import READ_OPERATIONS, ShopNeeds
+from api.deps import Transaction
+from models import database, migrations, queue, workers
+from models.errors import DatabaseUnavailable, StorageError
+from models.settings import settings
+from models.storage import storage
+
+router = APIRouter(tags=["operations"])
+Check = Literal["ok", "failed", "none"]
+
+
+class Health(BaseModel):
+    ok: bool = True
+    version: str
+
+
+class OldHealth(BaseModel):
+    status: Literal["ok"] = "ok"
+    version: str
+
+
+class Readiness(BaseModel):
+    status: Literal["ok", "degraded", "failed"]
+    checks: dict[str, Check]
+
+
+@router.get("/healthz")
+def healthz() -> Health:
+    """Static and cheap, for platform health checks."""
+    return Health(version=settings().app_version)
+
+
+@router.get("/livez")
+def livez() -> Health:
+    """This process answers."""
+    return Health(version=settings().app_version)
+
+
+@router.get("/health")
+@router.get("/admin/health")
+def old_health() -> OldHealth:
+    return OldHealth(version=settings().app_version)
+
+
+@router.get("/readyz", responses={503: {"model": Readiness}})
+def readyz(response: Response) -> Readiness:
+    """503 unless orders can be taken: database, migrations, storage. Without a worker online it is
+    degraded but ready: orders are accepted and wait."""
+    checks = _checks()
+    if "failed" in checks.values():
+        response.status_code = 503
+        return Readiness(status="failed", checks=checks)
+    return Readiness(status="ok" if checks["workers"] == "ok" else "degraded", checks=checks)
+
+
+def _checks() -> dict[str, Check]:
+    checks: dict[str, Check] = dict.fromkeys(("database", "migrations", "storage"), "failed")
+    checks["workers"] = "none"
+    try:
+        storage().check()
+        checks["storage"] = "ok"
+    except StorageError:
+        pass
+    try:
+        with database.transaction() as session:
+            checks["database"] = "ok"
+            if migrations.are_applied(session):
+                checks["migrations"] = "ok"
+                checks["workers"] = "ok" if workers.online(session) else "none"
+    except DatabaseUnavailable:
+        pass
+    return checks
+
+
+class QueueMetrics(Collector):
+    """The queue's state, read when it is scraped; counting stops at a bound."""
+
+    def __init__(self, session: database.Session) -> None:
+        self.session = session
+
+    def collect(self) -> Iterator[Metric]:
+        yield _gauge("queue_pending_jobs", "Jobs waiting, up to 10001", queue.depth(self.session))
+        yield _gauge("queue_processing_jobs", "Jobs claimed", queue.in_progress(self.session))
+        yield _gauge("workers_online", "Workers seen lately", workers.online(self.session))
+        waits = GaugeMetricFamily(
+            "queue_next_wait_seconds",
+            "How long the next job of an engine has waited",
+            labels=["engine"],
+        )
+        for engine in {settings().draft_engine, settings().chosen_final_engine}:
+            waits.add_metric([engine], queue.oldest_wait_seconds(self.session, engine))
+        yield waits
+
+
+def _gauge(name: str, meaning: str, value: float) -> Metric:
+    return GaugeMetricFamily(name, meaning, value=value)
+
+
+@router.get("/metrics", dependencies=[Depends(ShopNeeds(READ_OPERATIONS))])
+def metrics(session: Transaction) -> Response:
+    """Prometheus text."""
+    registry = CollectorRegistry()
+    registry.register(QueueMetrics(session))
+    return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)

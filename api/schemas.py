@@ -1,0 +1,257 @@
+"""What goes over the wire. The older paths' shapes are kept to the letter; /api/v1 has its own."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from models.letter import NOISE_SEED_MAX
+
+Identifier = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
+Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"\S")]
+Hex = Annotated[str, Field(pattern=r"^#[0-9A-Fa-f]{6}$"), AfterValidator(str.upper)]
+RowStatus = Literal["active", "inactive"]
+OldStatus = Literal["pending", "processing", "completed", "failed"]
+Status = Literal["pending", "processing", "completed", "failed", "canceled", "expired"]
+Seed = Annotated[int, Field(ge=0, le=NOISE_SEED_MAX)]
+Cuts = Annotated[list[Annotated[str, Field(max_length=100)]], Field(max_length=16)]
+
+
+class Strict(BaseModel):
+    """A body that refuses fields it does not know."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+# --- the shop's older paths -----------------------------------------------------------------------
+
+
+class CatalogColor(BaseModel):
+    color_id: str
+    name: str
+    hex: str
+    swatch_url: str | None
+
+
+class CatalogFamily(BaseModel):
+    family_id: str
+    display_name: str
+    lora_id: str | None
+    default_recipe: str | None
+    status: RowStatus
+    sort: int
+    colors: list[CatalogColor]
+
+
+class Catalog(BaseModel):
+    families: list[CatalogFamily]
+
+
+class GenerateRequest(BaseModel):
+    family_id: str
+    color_id: str
+    cuts: Cuts = ["recto", "cruzado"]
+    seed: Seed | None = None
+    quality: Literal["preview", "final"] = "final"
+    swatch_url: str | None = Field(default=None, max_length=2000)
+
+
+class JobImage(BaseModel):
+    cut: str
+    url: str
+    width: int
+    height: int
+    watermark: bool
+    meta: dict[str, str]
+
+
+class JobResponse(BaseModel):
+    request_id: UUID
+    status: OldStatus
+    images: list[JobImage]
+    duration_ms: int | None
+    meta: dict[str, str]
+
+
+class UploadResponse(BaseModel):
+    swatch_url: str
+    filename: str
+    size_bytes: int
+
+
+# --- the console's older paths --------------------------------------------------------------------
+
+
+class ColorRead(BaseModel):
+    id: int
+    color_id: str
+    name: str
+    hex_value: str
+    swatch_code: str | None
+    swatch_url: str | None
+    status: RowStatus
+    fabric_family_id: int
+    created_at: datetime
+    updated_at: datetime
+
+
+class FabricRead(BaseModel):
+    id: int
+    family_id: str
+    display_name: str
+    status: RowStatus
+    colors: list[ColorRead]
+    created_at: datetime
+    updated_at: datetime
+
+
+class ColorCreate(BaseModel):
+    color_id: Identifier
+    name: Name
+    hex_value: Hex
+    swatch_code: Annotated[str, Field(max_length=100)] | None = None
+    swatch_url: Annotated[str, Field(max_length=2000)] | None = None
+    status: RowStatus = "active"
+
+
+class FabricCreate(BaseModel):
+    family_id: Identifier
+    display_name: Name
+    status: RowStatus = "active"
+    colors: list[ColorCreate] = []
+
+
+class FabricPatch(Strict):
+    family_id: Identifier | None = None
+    display_name: Name | None = None
+    status: RowStatus | None = None
+    colors: list[ColorCreate] | None = None
+
+
+class ColorPatch(Strict):
+    color_id: Identifier | None = None
+    name: Name | None = None
+    hex_value: Hex | None = None
+    swatch_code: Annotated[str, Field(max_length=100)] | None = None
+    swatch_url: Annotated[str, Field(max_length=2000)] | None = None
+    status: RowStatus | None = None
+    fabric_family_id: int | None = None
+
+
+class StatusPatch(Strict):
+    status: RowStatus
+
+
+class ColorMove(BaseModel):
+    fabric_family_id: int | None = None
+
+
+class GenerationJobRead(BaseModel):
+    id: int
+    job_id: UUID
+    status: OldStatus
+    family_id: str
+    color_id: str
+    cuts: list[str]
+    seed: int | None
+    result_urls: list[str] | None
+    error_message: str | None
+    created_at: datetime
+    updated_at: datetime
+    started_at: datetime | None
+    completed_at: datetime | None
+
+
+class FamilyCount(BaseModel):
+    family_id: str
+    count: int
+
+
+class GenerationStats(BaseModel):
+    total_generations: int
+    by_status: dict[OldStatus, int]
+    by_family: list[FamilyCount]
+    last_24_hours: int
+
+
+# --- /api/v1 --------------------------------------------------------------------------------------
+
+
+class GenerationCreate(Strict):
+    color_id: Annotated[str, Field(max_length=100)]
+    cuts: Cuts
+    swatch_id: UUID | None = None
+    seed: Seed | None = None
+    quality: Literal["preview", "final"] = "final"
+
+
+class ErrorRead(BaseModel):
+    code: str
+    detail: str
+
+
+class OrderedFabric(BaseModel):
+    family_id: str
+    color_id: str
+    name: str
+    hex: str
+    swatch_url: str | None
+    uploaded_swatch: bool
+
+
+class CutRead(BaseModel):
+    cut: str
+    name: str
+    status: Status
+    progress: int
+    error: ErrorRead | None
+
+
+class ImageRead(BaseModel):
+    id: UUID
+    cut: str
+    name: str
+    stage: Literal["draft", "final"]
+    url: str
+    width: int
+    height: int
+    seed: int
+    engine: str
+    degraded: list[str]
+
+
+class QueueRead(BaseModel):
+    ahead: int | None
+    workers_online: int
+
+
+class GenerationUrls(BaseModel):
+    self: str
+    cancel: str
+
+
+class GenerationRead(BaseModel):
+    id: UUID
+    status: Status
+    version: int
+    created_at: datetime
+    settled_at: datetime | None
+    quality: Literal["preview", "final"]
+    fabric: OrderedFabric
+    cuts: list[CutRead]
+    images: list[ImageRead]
+    seed: int
+    queue: QueueRead
+    warnings: list[str]
+    error: ErrorRead | None
+    urls: GenerationUrls
+
+
+class SwatchRead(BaseModel):
+    id: UUID
+    url: str
+    width: int
+    height: int
+    width_mm: float | None
+    expires_at: datetime

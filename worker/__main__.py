@@ -1,0 +1,62 @@
+"""`python -m worker`: one worker process. SIGTERM or SIGINT: hand the job back and exit 0."""
+
+import logging
+import os
+import secrets
+import signal
+import socket
+import threading
+from pathlib import Path
+
+from models import workers
+from models.database import transaction
+from models.errors import DatabaseUnavailable
+from models.logs import start_logging
+from models.settings import ROOT, settings
+from models.storage import storage
+from worker.bell import Bell
+from worker.engines import Engine, engine_named
+from worker.loop import Loop
+from worker.watermark import Watermark
+
+log = logging.getLogger("worker")
+LOOKS: Path = ROOT / "assets" / "looks"
+
+
+def main() -> None:
+    """Set up the engines before the first claim, then work until told to stop."""
+    start_logging()
+    stopping = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopping.set())
+    bell = Bell()
+    name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
+    watermark = Watermark(settings().watermark_path)
+    loop = Loop(name, _engines(), storage(), watermark, stopping)
+    log.info("ready", extra={"worker": name, "engines": list(loop.engines)})
+    loop.run(bell)
+    _say_goodbye(name)
+    bell.close()
+    log.info("stopped", extra={"worker": name})
+
+
+def _engines() -> list[Engine]:
+    """The deployment's engines, drafts first, loaded and warm."""
+    names = dict.fromkeys([settings().draft_engine, settings().chosen_final_engine])
+    slow = settings().mock_render_seconds
+    engines = [engine_named(name, LOOKS, slow) for name in names]
+    for engine in engines:
+        engine.setup()
+    return engines
+
+
+def _say_goodbye(name: str) -> None:
+    try:
+        with transaction() as session:
+            workers.stop(session, name)
+    except DatabaseUnavailable:
+        log.warning("could not say goodbye", exc_info=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,184 @@
+"""The loop: claim a job, render it, publish the picture, settle. Every way out of it is here.
+
+completed            queue.complete
+bad order            queue.fail        never tried again
+something broke      queue.retry       later, on any worker
+told to stop         queue.release     at once, the attempt given back
+lease lost           nothing: the job is no longer ours
+"""
+
+import hashlib
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+from models import queue, workers
+from models.database import Session, transaction
+from models.errors import (
+    DatabaseUnavailable,
+    LeaseLost,
+    NotFound,
+    StylistError,
+    SwatchUnreadable,
+)
+from models.letter import Letter
+from models.settings import settings
+from models.storage import Storage
+from worker.bell import Bell
+from worker.engines import Engine
+from worker.lease import Lease, Stopping
+from worker.publish import publish
+from worker.watermark import Watermark
+
+log = logging.getLogger(__name__)
+BEAT_SECONDS = 10.0  # well within workers.FRESH_SECONDS
+BUSY_POLL_SECONDS = 1.0  # while anything is being processed: its worker may die
+BUSY_AFTER_WORK_SECONDS = 30.0
+SETTLE_TRIES_MAX = 8
+
+
+class Loop:
+    """One worker: its engines, set up, and what it needs to publish. `run` until `stopping`."""
+
+    def __init__(
+        self,
+        name: str,
+        engines: Sequence[Engine],
+        storage: Storage,
+        watermark: Watermark,
+        stopping: threading.Event,
+    ) -> None:
+        self.name = name
+        self.engines = {engine.name: engine for engine in engines}
+        self.storage = storage
+        self.watermark = watermark
+        self.stopping = stopping
+        self._beat_at = -BEAT_SECONDS
+        self._worked_at = -BUSY_AFTER_WORK_SECONDS
+
+    def run(self, bell: Bell) -> None:
+        """Work until told to stop. A database that is away is waited for."""
+        while not self.stopping.is_set():
+            bell.listen()
+            try:
+                self._beat()
+                worked = self.work_once()
+            except DatabaseUnavailable:
+                log.warning("database away, trying again", exc_info=True)
+                worked = False
+            if not worked:
+                bell.wait(self._pause_seconds())
+
+    def work_once(self) -> bool:
+        """Claim and finish one job; False when there was none."""
+        started = time.monotonic()
+        held = self._claim()
+        if held is None:
+            return False
+        self._worked_at = started
+        self._process(held, Lease(held, settings().lease_seconds, started, self.stopping))
+        return True
+
+    def _claim(self) -> queue.Claim | None:
+        with transaction() as session:
+            for job_id in queue.expire(session):
+                log.warning("expired", extra={"job_id": job_id})
+            return queue.claim(session, list(self.engines), self.name, settings().lease_seconds)
+
+    def _process(self, held: queue.Claim, lease: Lease) -> None:
+        """Render, publish and settle; no transaction is open meanwhile."""
+        try:
+            image = self._picture(held, lease)
+        except Stopping:
+            self._settle(held, "release", queue.release)
+        except LeaseLost as error:
+            log.warning("lease lost", extra=_ids(held) | {"reason": error})
+        except StylistError as error:
+            move = queue.retry if error.retryable else queue.fail
+            code, message = error.code, str(error)
+            self._settle(held, move.__name__, lambda s, h: move(s, h, code, message))
+        except Exception:
+            log.exception("engine broke", extra=_ids(held))
+            self._settle(
+                held, "retry", lambda s, h: queue.retry(s, h, "engine-failed", ENGINE_FAILED)
+            )
+        else:
+            self._settle(held, "complete", lambda s, h: queue.complete(s, h, image))
+
+    def _picture(self, held: queue.Claim, lease: Lease) -> queue.NewImage:
+        engine = self.engines[held.engine]
+        started = time.perf_counter()
+        swatch = self._swatch(held.letter)
+        loaded = time.perf_counter()
+        rendering = engine.render(held.letter, swatch, lease.tick)
+        rendered = time.perf_counter()
+        image = publish(held, engine, rendering, self.storage, self.watermark, lease.tick)
+        image.timings_ms["load"] = round((loaded - started) * 1000, 2)
+        image.timings_ms["render"] = round((rendered - loaded) * 1000, 2)
+        return image
+
+    def _swatch(self, letter: Letter) -> bytes | None:
+        """The ordered cloth's own bytes or an error: never another cloth."""
+        if letter.swatch_key is None:
+            return None
+        try:
+            content = self.storage.get(letter.swatch_key)
+        except NotFound:
+            raise SwatchUnreadable("La muestra de la tela ya no está guardada.") from None
+        if hashlib.sha256(content).hexdigest() != letter.swatch_sha256:
+            raise SwatchUnreadable("La muestra guardada no es la que se pidió.")
+        return content
+
+    def _settle(
+        self, held: queue.Claim, verb: str, move: Callable[[Session, queue.Claim], None]
+    ) -> None:
+        """Settle, whatever the connection does: after an error around COMMIT nobody knows whether
+        it happened, so try again, and when the claim is gone look who settled it."""
+        for attempt in range(SETTLE_TRIES_MAX):
+            try:
+                with transaction() as session:
+                    move(session, held)
+                log.info(verb, extra=_ids(held))
+                return
+            except LeaseLost:
+                self._say_whether_it_was_us(held, verb, unsure=attempt > 0)
+                return
+            except DatabaseUnavailable:
+                log.warning("not settled, trying again", exc_info=True, extra=_ids(held))
+                time.sleep(min(2.0, 0.1 * 2**attempt) * random.uniform(0.5, 1.0))  # noqa: S311
+        log.error("gave up settling; the lease will lapse", extra=_ids(held))
+
+    def _say_whether_it_was_us(self, held: queue.Claim, verb: str, unsure: bool) -> None:
+        if unsure:
+            with transaction() as session:
+                if queue.was_settled_by(session, held):
+                    log.info(verb, extra=_ids(held) | {"answer_lost": True})
+                    return
+        log.warning("lease lost before it was settled", extra=_ids(held) | {"verb": verb})
+
+    def _beat(self) -> None:
+        if time.monotonic() - self._beat_at >= BEAT_SECONDS:
+            with transaction() as session:
+                version = settings().app_version
+                workers.beat(session, self.name, list(self.engines), version)
+            self._beat_at = time.monotonic()
+
+    def _pause_seconds(self) -> float:
+        """Poll faster while there was work lately or somebody else has some; ± 20 % jitter."""
+        busy = time.monotonic() - self._worked_at < BUSY_AFTER_WORK_SECONDS
+        seconds = min(settings().poll_seconds, BUSY_POLL_SECONDS if busy else BEAT_SECONDS)
+        return seconds * random.uniform(0.8, 1.2)  # noqa: S311
+
+
+ENGINE_FAILED = "El dibujo falló por un problema nuestro."
+
+
+def _ids(held: queue.Claim) -> dict[str, object]:
+    return {
+        "generation_id": held.generation_id,
+        "job_id": held.job_id,
+        "claim": held.claim,
+        "attempt": held.attempts,
+    }
