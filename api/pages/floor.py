@@ -1,10 +1,11 @@
-"""The sales floor: one page where an associate picks a cloth and a cut and the client sees the suit.
+"""The sales floor: one page. An associate picks a cloth and a cut, and the client sees the suit.
 
 The page carries the catalogue; everything after that goes through the JSON API (see static/).
 """
 
 import tomllib
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,10 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from api.deps import Transaction
+from api.files import link
 from api.pages import bundle
 from models import catalogue
+from models.catalogue import FabricFamily, Look
 
 HERE = Path(__file__).parent
 STRINGS: dict[str, Any] = tomllib.loads((HERE / "strings_es.toml").read_text(encoding="utf-8"))
@@ -37,8 +40,13 @@ def floor(transaction: Transaction) -> HTMLResponse:
     return HTMLResponse(html(families, looks), headers={"Cache-Control": "private, no-cache"})
 
 
-def html(families: Sequence[Any], looks: Sequence[Any]) -> str:
-    """The page for this catalogue; families and looks as `models.catalogue` returns them."""
+def html(families: Sequence[FabricFamily], looks: Sequence[Look]) -> str:
+    """The whole page for this catalogue."""
     return TEMPLATES.get_template("floor.html").render(
-        families=families, looks=looks, t=STRINGS["page"], js=STRINGS["js"], bundle=bundle.BUNDLE
+        families=families,
+        looks=looks,
+        t=STRINGS["page"],
+        js=STRINGS["js"],
+        bundle=bundle.BUNDLE,
+        link=partial(link, ""),  # the page and its pictures have one origin
     )

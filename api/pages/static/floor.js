@@ -7,13 +7,15 @@ import { cancel, follow, isSettled, place, read } from "./order.js";
 import * as photo from "./photo.js";
 import * as recent from "./recent.js";
 import * as stage from "./stage.js";
-import { line, t } from "./strings.js";
+import { t } from "./strings.js";
 import * as viewer from "./viewer.js";
 
 const see = document.getElementById("see");
 const reason = document.getElementById("reason");
 const notice = document.getElementById("notice");
 const offline = document.getElementById("offline");
+
+const ENDED_EMPTY = new Set(["failed", "canceled", "expired"]); // worth ordering again
 
 let current = null; // the order on the stage, with its cloth
 let watching = null; // AbortController of its requests
@@ -31,6 +33,7 @@ function chosenCuts() {
 }
 
 async function start(cloth, cuts) {
+  if (cloth.kind === "photo" && !cloth.swatchId) return tell(t("reason.photo_expired"));
   leave();
   const mine = new AbortController();
   watching = mine;
@@ -48,7 +51,7 @@ async function start(cloth, cuts) {
   } catch (error) {
     if (mine.signal.aborted) return;
     if (!(error instanceof Refused)) throw error;
-    present({ ...refused(sending), trouble: error.message });
+    present({ ...ended(sending, "failed", "refused"), trouble: error.message });
   }
 }
 
@@ -91,7 +94,7 @@ function leave() {
 async function stop(order) {
   if (!order.urls) {
     watching?.abort();
-    present({ ...order, status: "canceled", cuts: order.cuts.map((cut) => ({ ...cut, status: "canceled" })) });
+    present(ended(order, "canceled", "canceled"));
     return;
   }
   try {
@@ -113,8 +116,8 @@ function unsent(cloth, cuts) {
   };
 }
 
-function refused(order) {
-  return { ...order, status: "failed", cuts: order.cuts.map((cut) => ({ ...cut, status: "refused" })) };
+function ended(order, status, cutStatus) {
+  return { ...order, status, cuts: order.cuts.map((cut) => ({ ...cut, status: cutStatus })) };
 }
 
 function present(order) {
@@ -127,9 +130,11 @@ function present(order) {
 function withCloth(generation) {
   const { fabric } = generation;
   const own = recent.photoOf(generation.id);
-  const known = fabric && chooser.clothById(fabric.color_id);
-  const copy = { kind: "catalogue", colorId: fabric?.color_id, name: fabric?.name ?? t("cloth.photo") };
-  return { ...generation, cloth: own ?? known ?? copy };
+  const known = chooser.clothById(fabric.color_id);
+  const copy = { kind: "catalogue", colorId: fabric.color_id, name: fabric.name };
+  const photographed = { kind: "photo", name: t("cloth.photo"), url: fabric.swatch_url };
+  const cloth = fabric.uploaded_swatch ? (own ?? photographed) : (known ?? copy);
+  return { ...generation, cloth };
 }
 
 // --- the page -----------------------------------------------------------------------------------
@@ -142,9 +147,7 @@ function showConfirm() {
   see.setAttribute("aria-disabled", String(Boolean(missing || busy || done)));
   see.textContent = busy ? t("button.busy") : label();
   reason.textContent = missing ?? (done ? t("button.shown") : "");
-  document.getElementById("chosen").textContent = choice.cloth
-    ? line(choice.cloth.name, chooser.cutName(choice.cut))
-    : "";
+  document.getElementById("chosen").textContent = choice.cloth?.name ?? "";
 }
 
 function label() {
@@ -153,22 +156,22 @@ function label() {
 
 function isSame(order) {
   const cuts = order.cuts.map(({ cut }) => cut);
-  const sameCloth = choice.cloth?.swatchId
-    ? order.cloth.swatchId === choice.cloth.swatchId
-    : !order.cloth.swatchId && order.cloth.colorId === choice.cloth?.colorId;
+  const { kind, swatchId, colorId } = order.cloth;
+  const sameCloth =
+    kind === choice.cloth?.kind &&
+    (kind === "photo" ? swatchId === choice.cloth.swatchId : colorId === choice.cloth.colorId);
   return sameCloth && cuts.join() === chosenCuts().join();
 }
 
 // Once a suit is on the stage, another cloth or cut is one tap: it is ordered as it is picked.
 function onPick() {
-  if (choice.missing) return;
-  if (stage.mode() === "suits") order();
-  else stage.showCloth(choice.cloth);
+  if (stage.mode() !== "suits") return choice.cloth && stage.showCloth(choice.cloth);
+  if (!choice.missing) order();
 }
 
 function order() {
-  if (choice.missing || (current && isSame(current) && current.status !== "failed" && current.status !== "canceled" && current.status !== "expired")) return;
-  start(choice.cloth, chosenCuts());
+  const shown = current && isSame(current) && !ENDED_EMPTY.has(current.status);
+  if (!choice.missing && !shown) start(choice.cloth, chosenCuts());
 }
 
 async function show(generation) {
@@ -177,7 +180,8 @@ async function show(generation) {
   const mine = new AbortController();
   watching = mine;
   const cut = order.cuts.length > 1 ? BOTH : order.cuts[0].cut;
-  const offered = order.cloth.kind === "photo" || chooser.clothById(order.cloth.colorId);
+  const { kind, swatchId, colorId } = order.cloth;
+  const offered = kind === "photo" ? swatchId : chooser.clothById(colorId);
   current = order;
   choice.set(offered ? { cloth: order.cloth, cut } : { cut });
   chooser.reveal();

@@ -23,8 +23,8 @@ export class Unreachable extends Error {}
 
 /** {status, body, etag, retryAfterMs}; body is null on 304. Throws Refused, Unreachable, AbortError. */
 export async function request(url, { method = "GET", headers = {}, json, signal } = {}) {
-  const limit = AbortSignal.timeout(TIME_LIMIT_MS);
-  const options = { method, headers, signal: signal ? AbortSignal.any([signal, limit]) : limit };
+  const limit = timeLimit(signal);
+  const options = { method, headers, signal: limit.signal };
   if (json !== undefined) {
     options.headers = { ...headers, "Content-Type": "application/json" };
     options.body = JSON.stringify(json);
@@ -37,12 +37,28 @@ export async function request(url, { method = "GET", headers = {}, json, signal 
   } catch (error) {
     if (signal?.aborted) throw error;
     if (!response || response.ok) throw new Unreachable(String(error));
+  } finally {
+    limit.over();
   }
   const retryAfterMs = waitAskedFor(response);
   if (!response.ok && response.status !== 304) {
     throw new Refused(response.status, inWords(response.status, body), retryAfterMs);
   }
   return { status: response.status, body, etag: response.headers.get("ETag"), retryAfterMs };
+}
+
+// AbortSignal.any, by hand: tablets live long and their browsers with them.
+function timeLimit(signal) {
+  const own = new AbortController();
+  const abort = () => own.abort();
+  const timer = setTimeout(abort, TIME_LIMIT_MS);
+  signal?.addEventListener("abort", abort);
+  if (signal?.aborted) abort();
+  const over = () => {
+    clearTimeout(timer);
+    signal?.removeEventListener("abort", abort);
+  };
+  return { signal: own.signal, over };
 }
 
 function waitAskedFor(response) {

@@ -22,6 +22,7 @@ const preview = element("preview");
 let file = null;
 let sending = null;
 let cloth = null;
+let onPick = () => {};
 
 /** The photo that was uploaded earlier in this tab, if the server still has it. */
 export function restored() {
@@ -30,27 +31,28 @@ export function restored() {
   return kept;
 }
 
-/** Wire the panel. `onReady` runs when a photo can be ordered. */
-export function wire(onReady) {
+/** Wire the panel. `whenPicked` runs when a photo was taken and again when it can be ordered. */
+export function wire(whenPicked) {
+  onPick = whenPicked;
   for (const input of document.querySelectorAll("[data-photo]")) {
     input.addEventListener("change", () => {
       if (input.files[0]) take(input.files[0]);
       input.value = "";
     });
   }
-  use.addEventListener("click", () => send(onReady));
+  use.addEventListener("click", () => send());
   width.addEventListener("input", changed);
   likeness.addEventListener("change", () => {
     if (cloth) put({ colorId: likeness.value || null });
-    if (cloth?.state === "ready") onReady();
+    if (cloth?.state === "ready") onPick();
   });
-  width.addEventListener("keydown", (event) => event.key === "Enter" && send(onReady));
+  width.addEventListener("keydown", (event) => event.key === "Enter" && send());
 }
 
 /** Show again the photo that is the chosen cloth (after a reload). */
 export function showAgain(kept) {
   cloth = kept;
-  element("chosen").hidden = false;
+  open(true);
   preview.src = kept.url;
   width.value = kept.widthMm ?? "";
   likeness.value = kept.colorId ?? "";
@@ -63,7 +65,7 @@ function take(picked) {
   const refusal = whyNot(picked);
   if (refusal) {
     file = null;
-    element("chosen").hidden = true;
+    open(false);
     put({ state: "failed" });
     say(refusal, "alarm");
     return;
@@ -71,12 +73,18 @@ function take(picked) {
   if (preview.src.startsWith("blob:")) URL.revokeObjectURL(preview.src);
   file = picked;
   preview.src = URL.createObjectURL(picked);
-  element("chosen").hidden = false;
+  open(true);
   use.hidden = false;
   use.textContent = use.dataset.first ??= use.textContent;
   likeness.value = choice.cloth?.colorId ?? likeness.value;
   put({ state: "chosen", url: preview.src, swatchId: null, colorId: likeness.value || null });
   say("");
+  onPick();
+}
+
+function open(withPhoto) {
+  element("chosen").hidden = !withPhoto;
+  element("intro").hidden = withPhoto;
 }
 
 function whyNot(picked) {
@@ -104,7 +112,7 @@ function widthMm() {
   return value >= WIDTH_MM.min && value <= WIDTH_MM.max ? value : NaN;
 }
 
-async function send(onReady) {
+async function send() {
   const mm = widthMm();
   if (Number.isNaN(mm)) {
     width.setAttribute("aria-invalid", "true");
@@ -119,7 +127,7 @@ async function send(onReady) {
   try {
     const swatch = await upload(file, mm);
     ready(swatch, mm);
-    onReady();
+    onPick();
   } catch (error) {
     if (error.name === "AbortError") return;
     put({ state: "failed" });
@@ -194,4 +202,5 @@ function put(changes) {
 function say(sentence, tone = "plain") {
   status.textContent = sentence;
   status.dataset.tone = tone;
+  status.scrollIntoView({ block: "nearest" });
 }

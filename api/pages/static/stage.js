@@ -31,15 +31,16 @@ export function mode() {
 export async function showCloth(cloth) {
   set("cloth");
   const sheet = document.getElementById("bolt-cloth");
+  const toScale = cloth.kind === "catalogue" && cloth.widthMm;
   const url = cloth.kind === "photo" ? cloth.url : cloth.swatchUrl;
   document.getElementById("bolt-name").textContent = cloth.name;
   document.getElementById("bolt-facts").textContent = line(
     cloth.familyName,
     cloth.code,
-    cloth.widthMm ? null : t("cloth.scale_assumed"),
+    toScale || cloth.kind === "photo" ? null : t("cloth.no_scale"),
   );
   const ruler = document.getElementById("bolt-ruler");
-  ruler.hidden = !cloth.widthMm;
+  ruler.hidden = !toScale;
   ruler.style.width = `${BOLT_PX_PER_CM * RULER_CM}px`;
   sheet.setAttribute("aria-label", t("cloth.alt", { cloth: cloth.name }));
   sheet.classList.remove("loaded");
@@ -50,7 +51,7 @@ export async function showCloth(cloth) {
   await picture.decode().catch(() => {});
   if (document.getElementById("bolt-name").textContent !== cloth.name) return;
   sheet.style.backgroundImage = `url("${url}")`;
-  sheet.style.backgroundSize = cloth.widthMm
+  sheet.style.backgroundSize = toScale
     ? `${(cloth.widthMm / 10) * BOLT_PX_PER_CM}px auto`
     : "cover";
   sheet.classList.add("loaded");
@@ -66,7 +67,7 @@ export function showOrder(order, actions) {
   suits.dataset.count = String(cuts.length);
   for (const entry of order.cuts) {
     const figure = figures.get(entry.cut) ?? new Figure(entry.cut);
-    suits.append(figure.root);
+    if (figure.root !== suits.children[order.cuts.indexOf(entry)]) suits.append(figure.root);
     figure.show(order, entry, actions);
   }
 }
@@ -106,7 +107,7 @@ class Figure {
   async load(order, entry, image, actions) {
     this.loading = image.id;
     const picture = node("img", "suit-picture");
-    picture.alt = t("stage.alt", { cut: entry.name, cloth: order.cloth.name });
+    picture.alt = t("stage.alt", { cut: lower(entry.name), cloth: order.cloth.name });
     picture.src = image.url;
     try {
       await picture.decode();
@@ -115,7 +116,7 @@ class Figure {
       return;
     }
     if (this.loading !== image.id || !figures.has(this.cut)) return;
-    const caption = t("viewer.caption", { cloth: order.cloth.name, cut: entry.name });
+    const caption = t("viewer.caption", { cloth: order.cloth.name, cut: lower(entry.name) });
     this.shown = { id: image.id, orderId: order.id, url: image.url, caption, alt: picture.alt };
     this.root.removeAttribute("data-stale");
     this.neutral(false);
@@ -123,7 +124,7 @@ class Figure {
     this.describe(order, entry, image);
     this.say(this.latest.order, this.latest.entry, image, actions);
     if (image.stage === "final") {
-      announce.textContent = t("stage.done", { cloth: order.cloth.name, cut: entry.name });
+      announce.textContent = t("stage.done", { cloth: order.cloth.name, cut: lower(entry.name) });
     }
   }
 
@@ -131,7 +132,8 @@ class Figure {
     const former = this.frame.querySelector(".suit-open");
     const button = node("button", "suit-open");
     button.type = "button";
-    button.setAttribute("aria-label", t("stage.open", { cloth: order.cloth.name, cut: entry.name }));
+    const what = { cloth: order.cloth.name, cut: lower(entry.name) };
+    button.setAttribute("aria-label", t("stage.open", what));
     button.addEventListener("click", () => actions.open(this.shown.url));
     if (former) {
       const under = former.lastElementChild;
@@ -151,11 +153,7 @@ class Figure {
     const words = node("div");
     words.append(
       node("p", "caption-cloth", order.cloth.name),
-      node(
-        "p",
-        "caption-facts",
-        line(t("stage.of_cut", { cut: entry.name }), order.cloth.familyName, order.cloth.code),
-      ),
+      facts(t("stage.of_cut", { cut: lower(entry.name) }), order.cloth.familyName, order.cloth.code),
     );
     const notes = [...new Set(image.degraded.map((code) => tCode("degraded", code)))];
     for (const note of notes) words.append(node("p", "caption-notes", note));
@@ -193,7 +191,11 @@ class Figure {
   say(order, entry, image, actions) {
     this.latest = { order, entry };
     const arrived = image && this.shown?.id === image.id;
-    const words = arrived ? overPicture(order, entry, image) : this.instead(order, entry, actions);
+    const cancel = [t("stage.cancel"), () => actions.cancel(this.latest.order)];
+    const again = [t("stage.retry"), () => actions.again(order)];
+    const words = arrived
+      ? overPicture(order, entry, image, cancel)
+      : instead(order, entry, cancel, again);
     if (!this.shown) this.caption.replaceChildren(pendingCaption(order, entry));
     this.status.toggleAttribute("data-over", Boolean(arrived));
     if (arrived) this.status.dataset.over = "picture";
@@ -213,55 +215,58 @@ class Figure {
     const bar = this.status.querySelector(".progress");
     if (!bar) return;
     bar.setAttribute("aria-valuenow", String(this.progress.percent));
+    bar.previousElementSibling.lastElementChild.textContent = ` · ${t("stage.percent", { n: this.progress.percent })}`;
     bar.firstElementChild.style.transform = `scaleX(${this.progress.percent / 100})`;
   }
+}
 
-  instead(order, entry, actions) {
-    const cancel = order.urls ? [t("stage.cancel"), () => actions.cancel(order)] : null;
-    const again = [t("stage.retry"), () => actions.again(order)];
-    switch (entry.status) {
-      case "sending":
-        return { title: t("stage.preparing", { cloth: order.cloth.name }), text: order.trouble ?? t("stage.sending"), button: [t("stage.cancel"), () => actions.cancel(order)] };
-      case "refused":
-        return { tone: "alarm", title: t("stage.not_sent"), text: order.trouble, button: again };
-      case "failed":
-        return { tone: "alarm", title: t("stage.failed_cut", { cut: entry.name.toLowerCase() }), text: entry.error?.detail ?? t("stage.failed_line"), button: again };
-      case "canceled":
-        return { title: t("stage.canceled"), text: t("stage.canceled_line"), button: again };
-      case "expired":
-        return { tone: "alarm", title: t("stage.expired"), text: t("stage.expired_line"), button: again };
-      case "processing":
-        return { title: t("stage.preparing", { cloth: order.cloth.name }), text: order.trouble ?? t("stage.rendering"), percent: entry.progress, button: cancel };
-      case "pending":
-        return waiting(order, cancel);
-      default:
-        return null; // completed: its picture is on the way
+function instead(order, entry, cancel, again) {
+  const title = t("stage.preparing", { cloth: order.cloth.name });
+  switch (entry.status) {
+    case "sending":
+      return { title, text: order.trouble ?? t("stage.sending"), button: cancel };
+    case "refused":
+      return { tone: "alarm", title: t("stage.not_sent"), text: order.trouble, button: again };
+    case "pending":
+      return waiting(order, title, cancel);
+    case "processing": {
+      const text = order.trouble ?? t("stage.rendering");
+      return { title, text, percent: entry.progress, button: cancel };
     }
+    case "failed": {
+      const failed = t("stage.failed_cut", { cut: lower(entry.name) });
+      const { code, detail } = entry.error ?? {};
+      const why = detail && detail !== code ? detail : t("stage.failed_line");
+      return { tone: "alarm", title: failed, text: why, button: again };
+    }
+    case "canceled":
+      return { title: t("stage.canceled"), text: t("stage.canceled_line"), button: again };
+    case "expired":
+      return { tone: "alarm", title: t("stage.expired"), text: t("stage.expired_line"), button: again };
+    default:
+      return null; // completed: its picture is on the way
   }
 }
 
-function waiting(order, cancel) {
+function waiting(order, title, button) {
   const { ahead, workers_online: workers } = order.queue;
-  if (workers === 0) {
-    return { title: t("stage.no_workers"), text: t("stage.no_workers_line"), button: cancel };
-  }
+  if (workers === 0) return { title: t("stage.no_workers"), text: t("stage.no_workers_line"), button };
   const place = ahead ? tCount("stage.ahead", ahead) : t("stage.next_up");
-  const text = order.trouble ?? (ahead === null ? t("stage.waiting") : place);
-  return { title: t("stage.preparing", { cloth: order.cloth.name }), text, button: cancel };
+  return { title, text: order.trouble ?? (ahead === null ? t("stage.waiting") : place), button };
 }
 
-function overPicture(order, entry, image) {
+function overPicture(order, entry, image, cancel) {
   if (image.stage !== "draft" || isSettled(order)) return null;
   if (entry.status === "failed") return { tone: "alarm", title: t("stage.failed"), text: entry.error?.detail };
   if (entry.status === "completed") return null;
-  return { text: order.trouble ?? t("stage.draft"), percent: entry.progress };
+  return { text: order.trouble ?? t("stage.draft"), percent: entry.progress, button: cancel };
 }
 
 function pendingCaption(order, entry) {
   const words = node("div");
   words.append(
     node("p", "caption-cloth", order.cloth.name),
-    node("p", "caption-facts", t("stage.of_cut", { cut: entry.name })),
+    facts(t("stage.of_cut", { cut: lower(entry.name) })),
   );
   return words;
 }
@@ -270,11 +275,12 @@ function card({ tone = "plain", title, text, percent, button }) {
   const root = node("div", "status-card");
   root.dataset.tone = tone;
   if (title) root.append(node("p", "status-title", title));
-  if (text) root.append(node("p", "status-line", text));
+  const sentence = text && root.appendChild(node("p", "status-line", text));
   if (percent !== undefined) {
+    sentence.append(node("span"));
     const bar = node("div", "progress");
     bar.setAttribute("role", "progressbar");
-    bar.setAttribute("aria-label", text ?? title);
+    bar.setAttribute("aria-label", text);
     bar.append(node("div", "progress-bar"));
     root.append(bar);
   }
@@ -290,6 +296,18 @@ function card({ tone = "plain", title, text, percent, button }) {
 function best(images, cut) {
   const own = images.filter((image) => image.cut === cut);
   return own.find((image) => image.stage === "final") ?? own[0] ?? null;
+}
+
+function lower(name) {
+  return name.toLocaleLowerCase(document.documentElement.lang);
+}
+
+// Each fact stays whole where the line breaks.
+function facts(...parts) {
+  const whole = parts.filter(Boolean).map((part) => node("span", "", part));
+  const root = node("p", "caption-facts");
+  root.append(...whole.flatMap((part, place) => (place ? [" · ", part] : [part])));
+  return root;
 }
 
 function plain(name) {

@@ -77,7 +77,9 @@ function move({ x, y, scale }) {
     x: within(x, surface.clientWidth, picture.naturalWidth * scale),
     y: within(y, surface.clientHeight, picture.naturalHeight * scale),
   };
-  picture.style.transform = `translate(${view.x}px, ${view.y}px) scale(${scale})`;
+  // A width, not a scale: browsers filter a picture better when it is laid out at its size.
+  picture.style.width = `${picture.naturalWidth * scale}px`;
+  picture.style.transform = `translate(${view.x}px, ${view.y}px)`;
   element("zoom").textContent = t("viewer.zoom", { n: Math.round(scale * 100) });
 }
 
