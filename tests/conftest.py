@@ -1,0 +1,195 @@
+"""What tests share: a real PostgreSQL with a database of its own, a seeded catalogue, a real server.
+
+TEST_DATABASE_URL names a server to use instead of the embedded one; its role must be allowed to
+create databases.
+"""
+
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+DATA_DIR = Path(tempfile.mkdtemp(prefix="estilista-test-"))
+OWNER_PASSWORD = "una-clave-de-pruebas"
+for name in list(os.environ):  # a developer's own settings must not change what is tested
+    if name in ("DATABASE_DIRECT_URL", "FINAL_ENGINE", "SHOP_ACCESS", "PUBLIC_BASE_URL"):
+        del os.environ[name]
+os.environ |= {
+    "ENVIRONMENT": "test",
+    "DATA_DIR": str(DATA_DIR),
+    "ADMIN_PASSWORD": OWNER_PASSWORD,
+    "JWT_SECRET": secrets.token_urlsafe(48),
+    "LOG_LEVEL": "WARNING",
+    "ORDERS_PER_MINUTE": "100000",
+    "UPLOADS_PER_MINUTE": "100000",
+}
+
+import psycopg  # noqa: E402
+from psycopg import sql  # noqa: E402
+from sqlalchemy import text  # noqa: E402
+
+from models import database, storage  # noqa: E402
+from models.settings import settings  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def server_url() -> Iterator[str]:
+    """A PostgreSQL server in which databases can be made, as a postgresql:// URL."""
+    given = os.environ.get("TEST_DATABASE_URL")
+    yield given or database.embedded_url(DATA_DIR)
+    database.engine.cache_clear()
+    shutil.rmtree(DATA_DIR / "files", ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def empty_database(server_url: str) -> Iterator[Callable[[], str]]:
+    """Makes empty databases; each call returns the URL of a new one. Dropped at the end."""
+    made: list[str] = []
+
+    def make() -> str:
+        name = f"test_{secrets.token_hex(6)}"
+        _execute(server_url, sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        made.append(name)
+        return _with_database(server_url, name)
+
+    yield make
+    database.engine().dispose()
+    for name in made:
+        drop = sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name))
+        _execute(server_url, drop)
+
+
+@pytest.fixture(scope="session")
+def migrated(empty_database: Callable[[], str]) -> str:
+    """The URL of the test run's main database, migrated; the settings point to it."""
+    os.environ["DATABASE_URL"] = empty_database()
+    forget_settings()
+    run_python("-m", "alembic", "upgrade", "head")
+    return os.environ["DATABASE_URL"]
+
+
+@pytest.fixture(scope="session")
+def seeded(migrated: str) -> str:
+    """The main database with the starter catalogue in it."""
+    run_python("seed.py")
+    return migrated
+
+
+@pytest.fixture
+def clean(seeded: str) -> Iterator[None]:
+    """Orders, uploads and limits are gone afterwards; the catalogue stays."""
+    yield
+    with database.transaction() as session:
+        for table in ("jobs", "images", "generations", "swatches", "workers", "hits"):
+            session.execute(text(f"DELETE FROM {table}"))
+
+
+@pytest.fixture
+def setting(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+    """Change settings for one test: `setting(shop_access="token")`."""
+
+    def change(**values: Any) -> None:
+        for name, value in values.items():
+            monkeypatch.setenv(name.upper(), str(value))
+        settings.cache_clear()
+
+    yield change
+    monkeypatch.undo()
+    settings.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def base_url(seeded: str) -> Iterator[str]:
+    """The real application behind a real server on a free port of the loopback."""
+    import uvicorn
+
+    from api.main import app
+
+    config = uvicorn.Config(app, host="127.0.0.1", port=0, log_config=None, lifespan="off")
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        thread.join(0.01)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    yield f"http://127.0.0.1:{port}"
+    server.should_exit = True
+    thread.join(10)
+
+
+@pytest.fixture
+def client(base_url: str, clean: None) -> Iterator[httpx.Client]:
+    """Somebody without credentials, as the old shop client is."""
+    with httpx.Client(base_url=base_url, trust_env=False, timeout=30) as client:
+        yield client
+
+
+@pytest.fixture
+def owner(client: httpx.Client, base_url: str) -> Iterator[httpx.Client]:
+    """The first owner, signed in."""
+    form = {"username": "owner", "password": OWNER_PASSWORD}
+    token = client.post("/auth/token", data=form).json()["access_token"]
+    headers = {"Authorization": f"Bearer {token}"}
+    with httpx.Client(base_url=base_url, trust_env=False, timeout=30, headers=headers) as owner:
+        yield owner
+
+
+@pytest.fixture
+def work(clean: None) -> Callable[[], int]:
+    """Runs a drape worker in this process until nothing is due; returns how many jobs it did."""
+    from tests.workers import drape_loop
+
+    def until_idle() -> int:
+        loop = drape_loop()
+        done = 0
+        while loop.work_once():
+            done += 1
+        return done
+
+    return until_idle
+
+
+def forget_settings() -> None:
+    """After the environment changed: the next use reads it anew."""
+    for cached in (
+        settings,
+        database.url,
+        database.direct_url,
+        database.engine,
+        storage.storage,
+    ):
+        cached.cache_clear()
+
+
+def run_python(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """One of our commands in a process of its own; raises with its output if it fails."""
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done
+
+
+def _execute(url: str, statement: sql.Composed) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(statement)
+
+
+def _with_database(url: str, name: str) -> str:
+    head, _, query = url.partition("?")
+    return f"{head.rsplit('/', 1)[0]}/{name}" + (f"?{query}" if query else "")
