@@ -7,6 +7,7 @@ The maths is the pack format's own. The speed comes from working on cloth pixels
 stay in the processor's cache, with four-channel pixels (OpenCV samples those fastest), on threads.
 """
 
+import math
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -23,15 +24,24 @@ from worker import cloth as cloths
 from worker.cloth import Cloth
 from worker.colour import LEVEL_OF_LINEAR, LINEAR_STEPS
 from worker.engines import Picture, Rendering, Tick
-from worker.looks import ROW, Look, load_look
+from worker.looks import MAX_CM_PER_PX, ROW, Look, load_look
 
-# A rotated grid: four samples at four different x and four different y, so that upright and level
-# stripes, which tailoring is full of, are averaged over four positions and not over two.
-TAPS = ((-0.375, -0.125), (0.125, -0.375), (0.375, 0.125), (-0.125, 0.375))  # px from the middle
-TILE_RESOLUTION = 2.5  # prepared tile pixels per picture pixel: bilinear sampling blurs no detail
-BLUR_PX = 0.27  # low-pass of the tile, sigma in picture pixels; the taps average the rest
+# Eight rooks: one sample in each eighth of the pixel's width and of its height. Stripes and weaves,
+# upright and level as most of tailoring is, are averaged over eight positions; over exactly one
+# pixel, because a box of one pixel is blind to what would beat with the pixels. Offsets from the
+# middle in px; each stands for itself and its mirror image.
+Offsets = tuple[tuple[float, float], ...]
+EIGHT_ROOKS: Offsets = (
+    (-0.4375, -0.1875),
+    (-0.3125, 0.3125),
+    (-0.1875, -0.4375),
+    (-0.0625, 0.0625),
+)
+CENTRE: Offsets = ()  # one sample per pixel, without anti-aliasing
+TILE_RESOLUTION = 2.0  # prepared tile pixels per picture pixel: bilinear sampling blurs no detail
+BLUR_PX = 0.3  # low-pass of the tile, sigma in picture pixels; the taps average the rest
 SHEEN = 0.012  # linear light, see surface_light()
-BAND_ROWS = 32  # of ROW cloth pixels: about 4 MB of buffers per thread
+BAND_ROWS = 64  # of ROW cloth pixels
 CLOTHS_KEPT = 16  # prepared; about 1 MB each
 
 Array = NDArray[np.float32]
@@ -42,35 +52,36 @@ class Bolt:
     """A cloth made ready for pictures of one resolution."""
 
     cloth: Cloth
-    padded: Array  # (height + 1, width + 1, 4) BGR0, first row and column repeated at the end
-
-    @property
-    def size_px(self) -> tuple[int, int]:
-        """Width and height of one repeat in `padded`."""
-        return self.padded.shape[1] - 1, self.padded.shape[0] - 1
+    size_px: tuple[int, int]  # width and height of one repeat
+    margin_px: int
+    padded: Array  # BGR0: one repeat, continued by the margin on every side and one pixel more
 
 
 @dataclass(frozen=True, eq=False)
 class Form:
-    """A look made ready for dressing: where each tap lies, and light in steps of the tone table."""
+    """A look made ready for dressing: where the samples lie, and light in table steps."""
 
     look: Look
     base: NDArray[np.uint8]  # (height, width, 4)
-    u: Array  # (rows, taps, ROW) cm
-    v: Array
-    light: Array  # (rows, ROW, 4), shared out to the taps
+    uv: Array  # (2, rows, ROW) cm: u and v in the middle of each pixel
+    pairs: tuple[Array, ...]  # (2, rows, ROW) cm: from the middle to a sample, or back to its twin
+    light: Array  # (rows, ROW, 4), shared out to the samples
     under: Array  # (rows, ROW, 4), with the surface's own light
+
+    @property
+    def taps(self) -> int:
+        return 2 * len(self.pairs) or 1
 
 
 class Scratch:
-    """One thread's buffers, kept between bands and pictures."""
+    """One thread's buffers, kept between bands and pictures: they fit its cache."""
 
-    def __init__(self, taps: int) -> None:
-        self.x = np.empty((BAND_ROWS, taps, ROW), np.float32)
-        self.y = np.empty_like(self.x)
-        self.whole = np.empty_like(self.x)
-        self.samples = np.empty((BAND_ROWS * taps, ROW, 4), np.float32)
-        self.linear = np.empty((BAND_ROWS, ROW, 4), np.float32)
+    def __init__(self) -> None:
+        self.middle = np.empty((2, BAND_ROWS, ROW), np.float32)
+        self.offset = np.empty_like(self.middle)
+        self.at = np.empty_like(self.middle)
+        self.sample = np.empty((BAND_ROWS, ROW, 4), np.float32)
+        self.total = np.empty_like(self.sample)
         self.steps = np.empty((BAND_ROWS, ROW, 4), np.uint16)
         self.levels = np.empty((BAND_ROWS, ROW, 4), np.uint8)
 
@@ -85,7 +96,7 @@ class DrapeEngine:
         self._looks_dir = looks_dir
         self._forms: dict[str, Form] = {}
         self._bolts: OrderedDict[tuple[object, ...], Bolt] = OrderedDict()
-        self._scratches = [Scratch(len(TAPS)) for _ in range(threads)]
+        self._scratches = [Scratch() for _ in range(threads)]
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="drape")
 
     def setup(self) -> None:
@@ -105,12 +116,12 @@ class DrapeEngine:
         tick(0.5)
         picture = self.dress(form, bolt)
         tick(1.0)
-        return Rendering(picture, self._recipe(form.look, bolt), bolt.cloth.degraded)
+        return Rendering(picture, self._recipe(form, bolt), bolt.cloth.degraded)
 
     def dress(self, form: Form, bolt: Bolt) -> Picture:
         """The picture of a look in a cloth: uint8 BGR of the look's size."""
         out = form.base.copy()
-        starts, share = range(0, len(form.u), BAND_ROWS), len(self._scratches)
+        starts, share = range(0, len(form.light), BAND_ROWS), len(self._scratches)
         jobs = [
             self._pool.submit(_dress_bands, out, form, bolt, starts[k::share], scratch)
             for k, scratch in enumerate(self._scratches)
@@ -152,7 +163,8 @@ class DrapeEngine:
         self._bolts.move_to_end(key)
         return bolt
 
-    def _recipe(self, look: Look, bolt: Bolt) -> dict[str, Any]:
+    def _recipe(self, form: Form, bolt: Bolt) -> dict[str, Any]:
+        look = form.look
         width_cm, height_cm = bolt.cloth.size_cm
         return {
             "engine": self.name,
@@ -160,7 +172,7 @@ class DrapeEngine:
             "look": look.name,
             "look_version": look.version,
             "look_px_per_cm": look.px_per_cm,
-            "taps": len(TAPS),
+            "taps": form.taps,
             "blur_px": BLUR_PX,
             "sheen": SHEEN,
             "cloth": bolt.cloth.kind,
@@ -182,19 +194,25 @@ def cloth_of(letter: Letter, swatch: bytes | None) -> Cloth:
 
 def bolt_of(cloth: Cloth, picture_px_per_cm: float) -> Bolt:
     """Low-pass a cloth to what a picture of this resolution can show."""
-    tile = cloths.resampled(cloth, TILE_RESOLUTION * picture_px_per_cm, BLUR_PX / picture_px_per_cm)
-    return Bolt(cloth, _four_channels(np.pad(tile, ((0, 1), (0, 1), (0, 0)), mode="wrap")))
+    resolution = TILE_RESOLUTION * picture_px_per_cm
+    tile = cloths.resampled(cloth, resolution, BLUR_PX / picture_px_per_cm)
+    margin = math.ceil(MAX_CM_PER_PX * min(resolution, cloth.px_per_cm)) + 1
+    sides = (margin, margin + 1)
+    padded = _four_channels(np.pad(tile, (sides, sides, (0, 0)), mode="wrap"))
+    return Bolt(cloth, (tile.shape[1], tile.shape[0]), margin, padded)
 
 
-def form_of(look: Look, taps: tuple[tuple[float, float], ...] = TAPS) -> Form:
-    """Lay the taps out and scale the light; never across panels, as the derivatives are not."""
+def form_of(look: Look, pairs: Offsets = EIGHT_ROOKS) -> Form:
+    """Lay the samples out; they never cross panels, as the look's derivatives do not."""
     steps = np.float32(LINEAR_STEPS)
+    along_x, along_y = np.stack([look.u_dx, look.v_dx]), np.stack([look.u_dy, look.v_dy])
+    taps = 2 * len(pairs) or 1
     return Form(
         look=look,
         base=np.asarray(cv2.cvtColor(look.base, cv2.COLOR_BGR2BGRA), np.uint8),
-        u=np.stack([look.u + dx * look.u_dx + dy * look.u_dy for dx, dy in taps], axis=1),
-        v=np.stack([look.v + dx * look.v_dx + dy * look.v_dy for dx, dy in taps], axis=1),
-        light=np.repeat(look.light[..., None] * (steps / len(taps)), 4, axis=2),
+        uv=np.stack([look.u, look.v]),
+        pairs=tuple(dx * along_x + dy * along_y for dx, dy in pairs),
+        light=np.repeat(look.light[..., None] * (steps / taps), 4, axis=2),
         under=_four_channels(surface_light(look) * steps),
     )
 
@@ -231,34 +249,54 @@ def _dress_bands(
 ) -> None:
     pixels = out.view(np.uint32).reshape(-1)  # one store per pixel instead of three
     for start in starts:
-        levels = _dressed(form, bolt, slice(start, start + BAND_ROWS), scratch)
+        band = slice(start, start + BAND_ROWS)
+        total = _sampled(form, bolt, band, scratch)
+        levels = _levels(total, form.light[band], form.under[band], scratch)
         at = form.look.at[start * ROW : (start + BAND_ROWS) * ROW]
         pixels[at] = levels.view(np.uint32).reshape(-1)[: len(at)]
 
 
-def _dressed(form: Form, bolt: Bolt, band: slice, scratch: Scratch) -> NDArray[np.uint8]:
-    """One band's levels, (rows, ROW, 4)."""
-    rows, taps, _ = form.u[band].shape
-    width_cm, height_cm = bolt.cloth.size_cm
-    width, height = bolt.size_px
-    x = _phase(form.u[band], 1 / width_cm, width, scratch.x[:rows], scratch.whole[:rows])
-    y = _phase(form.v[band], -1 / height_cm, height, scratch.y[:rows], scratch.whole[:rows])
-    samples = scratch.samples[: rows * taps]
-    flat = (rows * taps, ROW)
-    cv2.remap(bolt.padded, x.reshape(flat), y.reshape(flat), cv2.INTER_LINEAR, dst=samples)
-    linear, steps = scratch.linear[:rows], scratch.steps[:rows]
-    samples.reshape(rows, taps, ROW, 4).sum(axis=1, out=linear)
-    linear *= form.light[band]
-    linear += form.under[band]
-    np.maximum(linear, 0, out=linear)
-    steps[...] = linear
-    return np.asarray(cv2.LUT(steps, LEVEL_OF_LINEAR, dst=scratch.levels[:rows]), np.uint8)
+def _sampled(form: Form, bolt: Bolt, band: slice, scratch: Scratch) -> Array:
+    """The sum of a band's samples, (rows, ROW, 4) linear light."""
+    rows = len(form.light[band])
+    middle, offset, at = (a[:, :rows] for a in (scratch.middle, scratch.offset, scratch.at))
+    sample, total = scratch.sample[:rows], scratch.total[:rows]
+    repeat_px = np.array(bolt.size_px, np.float32).reshape(2, 1, 1)
+    width_cm, height_cm = bolt.cloth.size_cm  # v goes up the cloth, rows go down the tile
+    repeats_per_cm = np.array((1 / width_cm, -1 / height_cm), np.float32).reshape(2, 1, 1)
+    _place(form.uv[:, band], repeats_per_cm, repeat_px, bolt.margin_px, middle, at)
+    if not form.pairs:
+        return _sample(bolt, middle, total)
+    total[...] = 0
+    for pair in form.pairs:
+        np.multiply(pair[:, band], repeats_per_cm * repeat_px, out=offset)
+        cv2.add(total, _sample(bolt, np.add(middle, offset, out=at), sample), dst=total)
+        cv2.add(total, _sample(bolt, np.subtract(middle, offset, out=at), sample), dst=total)
+    return total
 
 
-def _phase(cm: Array, repeats_per_cm: float, size_px: int, out: Array, whole: Array) -> Array:
-    """Centimetres to pixels within the repeat, 0 to `size_px`."""
-    np.multiply(cm, np.float32(repeats_per_cm), out=out)
+def _place(
+    cm: Array, repeats_per_cm: Array, repeat_px: Array, margin_px: int, out: Array, whole: Array
+) -> None:
+    """Centimetres to pixels of the padded tile, within its first repeat."""
+    np.multiply(cm, repeats_per_cm, out=out)
     np.floor(out, out=whole)
     out -= whole
-    out *= np.float32(size_px)
+    out *= repeat_px
+    out += np.float32(margin_px)
+
+
+def _sample(bolt: Bolt, at: Array, out: Array) -> Array:
+    cv2.remap(bolt.padded, at[0], at[1], cv2.INTER_LINEAR, dst=out)
     return out
+
+
+def _levels(total: Array, light: Array, under: Array, scratch: Scratch) -> NDArray[np.uint8]:
+    """One band's sRGB levels, (rows, ROW, 4)."""
+    rows = len(total)
+    total *= light
+    total += under
+    cv2.threshold(total, 0, 0, cv2.THRESH_TOZERO, dst=total)
+    steps = scratch.steps[:rows]
+    steps[...] = total
+    return np.asarray(cv2.LUT(steps, LEVEL_OF_LINEAR, dst=scratch.levels[:rows]), np.uint8)

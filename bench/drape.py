@@ -1,0 +1,143 @@
+"""How fast a suit is draped, beside the plain form of the same maths: python -m bench.drape.
+
+Prints a Markdown table: medians of RUNS runs, best of REPEATS repeats, because a shared machine
+only ever makes a run slower. `plain_picture` is also what the tests compare the engine with.
+"""
+
+import os
+import platform
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from models.letter import Letter
+from worker.cloth import Cloth, from_hex, resampled
+from worker.colour import toned
+from worker.engines import Picture
+from worker.engines.drape import (
+    BLUR_PX,
+    EIGHT_ROOKS,
+    TILE_RESOLUTION,
+    DrapeEngine,
+    Offsets,
+    surface_light,
+)
+from worker.looks import Look, load_look
+
+LOOKS = Path(__file__).parent.parent / "assets" / "looks"
+RUNS, REPEATS = 30, 3
+PLAIN_RUNS = 5
+BUDGET_MS, LOAD_BUDGET_MS = 30.0, 150.0
+
+Floats = NDArray[np.float64]
+
+
+def plain_picture(look: Look, cloth: Cloth, pairs: Offsets = EIGHT_ROOKS) -> Picture:
+    """The drape engine's maths in plain numpy, 64-bit: slow, and nothing in it is clever."""
+    tile = resampled(cloth, TILE_RESOLUTION * look.px_per_cm, BLUR_PX / look.px_per_cm)
+    offsets = [(dx, dy) for pair in pairs for dx, dy in (pair, (-pair[0], -pair[1]))] or [
+        (0.0, 0.0)
+    ]
+    albedo = np.zeros((*look.light.shape, 3))
+    for dx, dy in offsets:
+        u = look.u.astype(np.float64) + dx * look.u_dx + dy * look.u_dy
+        v = look.v.astype(np.float64) + dx * look.v_dx + dy * look.v_dy
+        albedo += plain_sample(tile, u / cloth.size_cm[0], -v / cloth.size_cm[1]) / len(offsets)
+    linear = albedo * look.light[..., None] + surface_light(look)
+    levels = np.round(toned(linear) * 255).astype(np.uint8)
+    picture = look.base.copy()
+    picture.reshape(-1, 3)[look.at] = levels.reshape(-1, 3)[: len(look.at)]
+    return picture
+
+
+def plain_sample(tile: NDArray[np.float32], across: Floats, down: Floats) -> Floats:
+    """Bilinear samples of a tile that repeats; positions in repeats."""
+    height, width = tile.shape[:2]
+    x, y = (across % 1) * width, (down % 1) * height
+    left, top = np.floor(x).astype(np.intp), np.floor(y).astype(np.intp)
+    right_share, bottom_share = (x - left)[..., None], (y - top)[..., None]
+    left, right = left % width, (left + 1) % width
+    top, bottom = top % height, (top + 1) % height
+    upper = tile[top, left] * (1 - right_share) + tile[top, right] * right_share
+    lower = tile[bottom, left] * (1 - right_share) + tile[bottom, right] * right_share
+    return np.asarray(upper * (1 - bottom_share) + lower * bottom_share)
+
+
+def letter_for(look: Look, colour: str = "#1B2440") -> Letter:
+    return Letter(
+        cut=look.name,
+        look=look.name,
+        look_version=look.version,
+        width_px=look.width_px,
+        height_px=look.height_px,
+        stage="draft",
+        fabric_hex=colour,
+        noise_seed=0,
+    )
+
+
+def median_ms(call: Callable[[], object], runs: int, repeats: int = 1) -> float:
+    """Median of `runs`; the best of `repeats` such medians."""
+    return min(median(_milliseconds(call) for _ in range(runs)) for _ in range(repeats))
+
+
+def _milliseconds(call: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    call()
+    return (time.perf_counter() - start) * 1000
+
+
+def machine() -> str:
+    """Processor, cores and versions in one line."""
+    info = Path("/proc/cpuinfo")
+    models = [
+        line.split(":", 1)[1].strip()
+        for line in (info.read_text().splitlines() if info.exists() else ())
+        if line.startswith("model name")
+    ]
+    cores = len(os.sched_getaffinity(0))
+    return (
+        f"{models[0] if models else platform.processor()}, {cores} cores;"
+        f" Python {platform.python_version()}, numpy {np.__version__}, OpenCV {cv2.__version__}"
+    )
+
+
+def main() -> None:
+    engine = DrapeEngine(LOOKS, threads=2)
+    engine.setup()
+    print(f"{machine()}; {datetime.now(UTC):%Y-%m-%d}\n")
+    print("| look | render, ms | plain numpy, ms | ratio | pack load, ms | levels apart, at most |")
+    print("|---|---|---|---|---|---|")
+    for folder in sorted(path.parent for path in LOOKS.glob("*/look.json")):
+        print(row(engine, folder))
+    print(
+        f"\nMedian of {RUNS} runs, best of {REPEATS} repeats, 2 threads, cloth in the cache."
+        f" Bars: render ≤ {BUDGET_MS:.0f} ms, pack load ≤ {LOAD_BUDGET_MS:.0f} ms."
+    )
+
+
+def row(engine: DrapeEngine, folder: Path) -> str:
+    look = load_look(folder)
+    letter = letter_for(look)
+    cloth = from_hex(letter.fabric_hex)
+
+    def render() -> Picture:
+        return engine.render(letter, None, lambda share: None).picture
+
+    apart = np.abs(render().astype(int) - plain_picture(look, cloth)).max()
+    render_ms = median_ms(render, RUNS, REPEATS)
+    plain_ms = median_ms(lambda: plain_picture(look, cloth), PLAIN_RUNS)
+    load_ms = median_ms(lambda: load_look(folder), PLAIN_RUNS)
+    size = f"{look.name} {look.width_px} x {look.height_px}"
+    ratio = f"{plain_ms / render_ms:.0f} x"
+    return f"| {size} | {render_ms:.1f} | {plain_ms:.0f} | {ratio} | {load_ms:.0f} | {apart} |"
+
+
+if __name__ == "__main__":
+    main()
