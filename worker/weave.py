@@ -353,14 +353,14 @@ class WovenTile:
         """A square of 6 cm of cloth, `px` wide."""
         side = round(THUMBNAIL_MM / 10 * self.px_per_cm)
         rows, columns = (np.arange(side) % n for n in self.levels.shape[:2])
-        square = self.levels[rows][:, columns, ::-1]
-        small = cv2.resize(square, (px, px), interpolation=cv2.INTER_AREA)
+        square = _LINEAR_OF_LEVEL[self.levels[rows][:, columns, ::-1]]
+        small = _levels(_float32(cv2.resize(square, (px, px), interpolation=cv2.INTER_AREA)))
         return cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, 88])[1].tobytes()
 
     def mean_hex(self) -> str:
         """`#RRGGBB` of the mean in linear light: the colour from too far away to see the weave."""
         mean = _LINEAR_OF_LEVEL[self.levels].mean(axis=(0, 1), dtype=np.float64)
-        return "#" + _levels(mean.astype(np.float32)).tobytes().hex().upper()
+        return "#" + _levels(_float32(mean)).tobytes().hex().upper()
 
 
 def weave(draft: Draft) -> WovenTile:
@@ -524,8 +524,8 @@ def _patch(
 ) -> Floats:
     """`along` 0..1 and `across` -1..1 as the picture runs; `slimness`: its length / width."""
     round_ = np.sqrt(np.clip(1 - (across / yarn.cover) ** 2, 0, 1))
-    rise = np.sin(np.pi / 2 * np.minimum(1, along / 0.55)) if begins else np.ones_like(along)
-    fall = np.sin(np.pi / 2 * np.minimum(1, (1 - along) / 0.55)) if sinks else np.ones_like(along)
+    rise = np.sin(np.pi / 2 * np.minimum(1, along / 0.4)) if begins else np.ones_like(along)
+    fall = np.sin(np.pi / 2 * np.minimum(1, (1 - along) / 0.4)) if sinks else np.ones_like(along)
     height = round_ * rise * fall
     tilt = (1 - rise) - (1 - fall) - 0.8 * across
     turns = max(1, round(slimness * math.tan(math.radians(yarn.twist_deg)) * 2))
@@ -671,7 +671,7 @@ def _pucker(slack: Floats, loom: _Loom, random: np.random.Generator) -> Floats:
     )
     px_per_mm = loom.width_px / loom.width_mm
     shape = (loom.height_px, loom.width_px)
-    height = _noise(random, shape, (0.7 * px_per_mm, 0.9 * px_per_mm))
+    height = _noise(random, shape, (0.55 * px_per_mm, 1.4 * px_per_mm))
     slope = np.roll(height, -1, axis=0) - np.roll(height, 1, axis=0)
     soft = _blurred(np.repeat(columns, loom.height_px, axis=0), 0.4 * px_per_mm, 0.1)
-    return _float32(1 + 0.2 * soft * slope / slope.std())
+    return _float32(1 + 0.15 * soft * slope / slope.std())
