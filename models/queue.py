@@ -21,7 +21,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, SmallInteger, text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, SmallInteger, TextClause, text
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from models.base import Base, CreatedAt, UuidKey, uuid7
@@ -435,6 +435,6 @@ def oldest_wait_seconds(session: Session, engine: str) -> float:
     return session.scalar(OLDEST_WAIT_SECONDS, {"engine": engine}) or 0.0
 
 
-def _settle(session: Session, statement: Any, held: Claim, **values: Any) -> None:
+def _settle(session: Session, statement: TextClause, held: Claim, **values: Any) -> None:
     if session.execute(statement, {"claim": held.claim} | values).one_or_none() is None:
         raise LeaseLost(f"job {held.job_id} is no longer held by claim {held.claim}")

@@ -1,4 +1,4 @@
-"""What tests share: a real PostgreSQL with a database of its own, a seeded catalogue, a real server.
+"""What tests share: a real PostgreSQL with a database of its own, a catalogue, a real server.
 
 TEST_DATABASE_URL names a server to use instead of the embedded one; its role must be allowed to
 create databases.

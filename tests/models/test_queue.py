@@ -1,0 +1,362 @@
+"""The queue's state machine: each arrow of the drawing in models/queue.py, and each refusal."""
+
+import re
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import TextClause, text
+from sqlalchemy.exc import IntegrityError
+
+from models import generations, queue
+from models.database import Session, engine, transaction
+from models.errors import Conflict, LeaseLost
+from tests.orders import (
+    LEASE_SECONDS,
+    an_image,
+    claim,
+    job,
+    let_backoff_pass,
+    let_leases_lapse,
+    place,
+    sql,
+)
+
+pytestmark = pytest.mark.usefixtures("clean")
+Move = Callable[[Session, queue.Claim], None]
+SETTLING: dict[str, Move] = {
+    "renew": lambda s, h: queue.renew(s, h, LEASE_SECONDS, 50),
+    "complete": lambda s, h: queue.complete(s, h, an_image(h)),
+    "retry": lambda s, h: queue.retry(s, h, "storage-error", "x"),
+    "fail": lambda s, h: queue.fail(s, h, "swatch-unreadable", "x"),
+    "release": queue.release,
+}
+
+
+def settle(held: queue.Claim, verb: str) -> None:
+    with transaction() as session:
+        SETTLING[verb](session, held)
+
+
+def expire() -> int:
+    with transaction() as session:
+        return len(queue.expire(session))
+
+
+# --- claim ----------------------------------------------------------------------------------------
+
+
+def test_a_claim_takes_the_job_and_counts_the_attempt() -> None:
+    place()
+    held = claim("worker-1")
+    row = job(held)
+    assert (row.status, row.attempts, row.worker) == ("processing", 1, "worker-1")
+    assert row.claim == held.claim
+    assert row.started_at is not None
+
+
+def test_a_claimed_job_is_not_claimed_again() -> None:
+    place()
+    claim()
+    with transaction() as session:
+        assert queue.claim(session, ["drape"], "b", LEASE_SECONDS) is None
+
+
+def test_a_worker_claims_only_for_its_engines() -> None:
+    place()
+    with transaction() as session:
+        assert queue.claim(session, ["mock", "sdxl_inpaint"], "b", LEASE_SECONDS) is None
+
+
+def test_jobs_are_claimed_by_priority_then_age() -> None:
+    first, second, urgent = place(), place(), place()
+    sql("UPDATE jobs SET priority = 99 WHERE generation_id = :id", id=urgent)
+    assert [claim().generation_id for _ in range(3)] == [urgent, first, second]
+
+
+def test_claimers_at_once_never_share_a_job() -> None:
+    for _ in range(60):
+        place()
+    taken: list[queue.Claim] = []
+    gate = threading.Barrier(8)
+
+    def claim_all() -> None:
+        gate.wait()
+        while True:
+            with transaction() as session:
+                held = queue.claim(session, ["drape"], "w", LEASE_SECONDS)
+            if held is None:
+                return
+            taken.append(held)
+
+    with ThreadPoolExecutor(8) as pool:
+        for future in [pool.submit(claim_all) for _ in range(8)]:
+            future.result()
+    assert len(taken) == 60
+    assert len({held.job_id for held in taken}) == 60
+
+
+def test_a_claim_takes_one_job_under_any_plan() -> None:
+    """The locking subquery must run once, even in a nested loop that would run it per row."""
+    for _ in range(20):
+        place()
+    with transaction() as session:
+        for switch in ("hashjoin", "mergejoin", "material", "indexscan", "bitmapscan"):
+            session.connection().exec_driver_sql(f"SET LOCAL enable_{switch} = off")
+        queue.claim(session, ["drape"], "a", LEASE_SECONDS)
+    assert sql("SELECT count(*) FROM jobs WHERE status = 'processing'") == 1
+
+
+# --- the fence ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("verb", SETTLING)
+def test_a_lost_claim_can_settle_nothing(verb: str) -> None:
+    place()
+    zombie = claim("a")
+    let_leases_lapse()
+    assert expire() == 1
+    winner = claim("b")
+    before = job(winner)
+    with pytest.raises(LeaseLost):
+        settle(zombie, verb)
+    assert job(winner) == before
+    assert sql("SELECT count(*) FROM images") == 0
+
+
+@pytest.mark.parametrize("verb", SETTLING)
+def test_a_settled_job_does_not_move_again(verb: str) -> None:
+    place()
+    held = claim()
+    settle(held, "complete")
+    before = job(held)
+    with pytest.raises(LeaseLost):
+        settle(held, verb)
+    assert job(held) == before
+
+
+def test_a_late_completion_counts_while_nobody_else_has_the_job() -> None:
+    place()
+    held = claim()
+    let_leases_lapse()
+    settle(held, "complete")
+    assert job(held).status == "completed"
+    assert expire() == 0
+
+
+# --- settling -------------------------------------------------------------------------------------
+
+
+def test_complete_writes_the_image_and_the_claim_that_won() -> None:
+    place()
+    held = claim()
+    settle(held, "complete")
+    row = job(held)
+    assert (row.status, row.settled_by, row.progress) == ("completed", held.claim, 100)
+    key = sql("SELECT object_key FROM images WHERE id = :id", id=row.image_id)
+    assert key == an_image(held).object_key
+    with transaction() as session:
+        assert queue.was_settled_by(session, held)
+
+
+def test_renew_moves_the_lease_and_progress_never_goes_back() -> None:
+    place()
+    held = claim()
+    let_leases_lapse()
+    settle(held, "renew")
+    with transaction() as session:
+        queue.renew(session, held, LEASE_SECONDS, 20)
+    assert job(held).progress == 50
+    assert expire() == 0
+
+
+def test_retry_waits_and_then_runs_on_any_worker() -> None:
+    place()
+    held = claim()
+    settle(held, "retry")
+    row = job(held)
+    assert (row.status, row.attempts, row.error_code) == ("pending", 1, "storage-error")
+    assert row.run_at <= datetime.now(UTC) + timedelta(seconds=queue.BACKOFF_CAP_SECONDS)
+    let_backoff_pass()
+    assert claim("b").attempts == 2
+
+
+def test_retry_fails_at_the_last_attempt() -> None:
+    place()
+    for _ in range(3):
+        let_backoff_pass()
+        held = claim()
+        settle(held, "retry")
+    row = job(held)
+    assert (row.status, row.error_code, row.settled_by) == ("failed", "storage-error", held.claim)
+
+
+def test_fail_is_final_at_the_first_attempt() -> None:
+    place()
+    held = claim()
+    settle(held, "fail")
+    assert (job(held).status, job(held).error_code) == ("failed", "swatch-unreadable")
+
+
+def test_release_gives_the_attempt_back() -> None:
+    place()
+    held = claim()
+    settle(held, "release")
+    row = job(held)
+    assert (row.status, row.attempts, row.releases) == ("pending", 0, 1)
+
+
+def test_releases_past_their_cap_count_as_attempts_and_end() -> None:
+    place()
+    for _ in range(queue.RELEASES_MAX + 3):
+        held = claim()
+        settle(held, "release")
+    row = job(held)
+    assert (row.status, row.error_code) == ("failed", "released-too-often")
+    assert row.attempts == 3
+
+
+# --- expire and cancel ----------------------------------------------------------------------------
+
+
+def test_a_lapsed_lease_puts_the_job_back_and_keeps_the_attempt() -> None:
+    place()
+    held = claim()
+    let_leases_lapse()
+    assert expire() == 1
+    row = job(held)
+    assert (row.status, row.attempts, row.error_code) == ("pending", 1, "worker-lost")
+
+
+def test_a_job_that_kills_its_workers_fails_in_the_end() -> None:
+    place()
+    for _ in range(3):
+        held = claim()
+        let_leases_lapse()
+        expire()
+    assert (job(held).status, job(held).error_code) == ("failed", "worker-lost")
+
+
+def test_a_live_lease_is_left_alone() -> None:
+    place()
+    held = claim()
+    assert expire() == 0
+    assert job(held).status == "processing"
+
+
+def test_expire_takes_a_bounded_batch() -> None:
+    for _ in range(queue.EXPIRE_BATCH + 5):
+        place()
+        claim()
+    let_leases_lapse()
+    assert [expire(), expire(), expire()] == [queue.EXPIRE_BATCH, 5, 0]
+
+
+def test_an_order_past_its_deadline_expires_unless_it_was_started() -> None:
+    late = place(deadline=datetime.now(UTC) - timedelta(seconds=1))
+    place(deadline=datetime.now(UTC) + timedelta(hours=1))
+    assert expire() == 1
+    assert sql("SELECT status FROM jobs WHERE generation_id = :id", id=late) == "expired"
+
+
+def test_cancel_ends_what_is_left_and_the_worker_learns_it() -> None:
+    id = place(("recto", "cruzado"))
+    done = claim()
+    settle(done, "complete")
+    running = claim()
+    with transaction() as session:
+        view = generations.cancel(session, id)
+    assert view.status == "completed"  # the finished cut keeps its picture
+    assert job(running).status == "canceled"
+    with transaction() as session:
+        assert not queue.still_held(session, running)
+    with pytest.raises(LeaseLost):
+        settle(running, "complete")
+
+
+def test_a_settled_order_cannot_be_canceled() -> None:
+    id = place()
+    settle(claim(), "complete")
+    with pytest.raises(Conflict), transaction() as session:
+        generations.cancel(session, id)
+
+
+# --- the database refuses bad rows ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("bad", "check"),
+    [
+        ("status = 'done'", "status"),
+        ("status = 'processing'", "claimed"),
+        ("claim = gen_random_uuid()", "claimed"),
+        ("lease_until = now()", "leased"),
+        ("status = 'completed', settled_at = now()", "completed"),
+        ("status = 'canceled'", "settled"),
+        ("settled_at = now()", "settled"),
+        ("status = 'failed', settled_at = now()", "failed"),
+        ("attempts = 4", "attempts"),
+        ("attempts = -1", "attempts"),
+        ("progress = 101", "progress"),
+        ("stage = 'sketch'", "stage"),
+        ("releases = -1", "releases"),
+    ],
+)
+def test_the_database_refuses_a_bad_job(bad: str, check: str) -> None:
+    place()
+    refused = pytest.raises(IntegrityError, match=f"jobs_{check}_check")
+    with refused, engine().begin() as connection:
+        connection.exec_driver_sql(f"UPDATE jobs SET {bad}")
+
+
+def test_two_jobs_never_hold_one_claim() -> None:
+    place(("recto", "cruzado"))
+    held = claim()
+    with pytest.raises(IntegrityError, match="jobs_claim"), engine().begin() as connection:
+        connection.exec_driver_sql(
+            "UPDATE jobs SET status = 'processing', lease_until = now(), claim = %s"
+            " WHERE status = 'pending'",
+            (held.claim,),
+        )
+
+
+# --- plans ----------------------------------------------------------------------------------------
+
+
+def test_hot_statements_use_their_index_among_many_jobs() -> None:
+    """Fails when a claim or a renewal would scan: 20,000 settled and 2,000 pending jobs around."""
+    id = place()
+    held = claim()
+    with engine().begin() as connection:
+        connection.exec_driver_sql(
+            """
+            INSERT INTO jobs (id, generation_id, cut, stage, engine, letter, fingerprint, priority,
+                              max_attempts, status, settled_at)
+            SELECT gen_random_uuid(), %s, 'cut ' || n, 'draft', 'drape', '{}', 'x', 10, 3,
+                   CASE WHEN n <= 2000 THEN 'pending' ELSE 'canceled' END,
+                   CASE WHEN n <= 2000 THEN NULL ELSE now() END
+              FROM generate_series(1, 22000) n""",
+            (id,),
+        )
+    with engine().connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.exec_driver_sql("VACUUM ANALYZE jobs")
+    values = {"claim": held.claim, "lease_seconds": 15.0, "progress": 1}
+    claiming = {"engine": "drape", "worker": "w"}
+    assert _index_of(queue.CLAIM, values | claiming) == {"jobs_pending", "jobs_pkey"}
+    assert _index_of(queue.RENEW, values) == {"jobs_claim"}
+    assert _index_of(queue.EXPIRE_LEASES, {"batch": 20}) <= {"jobs_claim", "jobs_pkey"}
+    assert _index_of(queue.STILL_HELD, values) == {"jobs_claim"}
+
+
+def _index_of(statement: TextClause, values: dict[str, object]) -> set[str]:
+    """The indexes that the plan uses; fails if it scans the whole table."""
+    with transaction() as session:
+        plan = session.scalars(text(f"EXPLAIN {statement.text}"), values).all()
+    assert not any("Seq Scan on jobs" in line for line in plan), "\n".join(plan)
+    return set(
+        re.findall(
+            r"(?:Index Scan using|Index Only Scan using|Index Scan on) (\w+)", "\n".join(plan)
+        )
+    )

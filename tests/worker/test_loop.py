@@ -1,0 +1,219 @@
+"""The loop's ways out of a job: completed, failed, retried, released, or lost to somebody else."""
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from models import generations, queue
+from models.database import transaction
+from models.errors import DatabaseUnavailable, EngineFailed, StorageError, SwatchUnreadable
+from models.letter import Letter
+from models.storage import storage
+from tests.orders import let_backoff_pass, let_leases_lapse, place, sql
+from tests.workers import drape_loop, loop_with
+from worker.engines import Rendering, Tick
+from worker.engines.mock import MockEngine
+from worker.loop import Loop
+
+pytestmark = pytest.mark.usefixtures("clean")
+
+
+class ScriptedEngine(MockEngine):
+    """The mock engine under the drape's name, with something happening in mid-render."""
+
+    name = "drape"
+
+    def __init__(self, meanwhile: Callable[[Tick], None]) -> None:
+        super().__init__()
+        self.meanwhile = meanwhile
+
+    def render(self, letter: Letter, swatch: bytes | None, tick: Tick) -> Rendering:
+        self.meanwhile(tick)
+        return super().render(letter, swatch, tick)
+
+
+def raising(error: Exception) -> Loop:
+    def meanwhile(tick: Tick) -> None:
+        raise error
+
+    return loop_with(ScriptedEngine(meanwhile))
+
+
+def status() -> str:
+    return str(sql("SELECT status FROM jobs"))
+
+
+def test_there_is_nothing_to_do_in_an_empty_queue() -> None:
+    assert drape_loop().work_once() is False
+
+
+def test_a_job_ends_with_a_verified_picture_in_storage() -> None:
+    id = place()
+    assert drape_loop().work_once()
+    with transaction() as session:
+        view = generations.read(session, id)
+    assert view.status == "completed"
+    image = view.best[0].image
+    assert image is not None
+    assert (image.width_px, image.height_px) == (1024, 1536)
+    assert image.watermarked
+    assert image.recipe["engine"] == "drape"
+    content = storage().get(image.object_key)
+    assert content[:3] == b"\xff\xd8\xff"
+    assert sql("SELECT size_bytes FROM images") == len(content)
+    assert {"load", "render", "encode", "upload"} <= set(sql("SELECT timings_ms FROM images"))
+
+
+def test_the_object_key_names_the_job_and_the_claim() -> None:
+    place()
+    drape_loop().work_once()
+    key = sql("SELECT object_key FROM images")
+    assert key.startswith(
+        f"renders/{sql('SELECT id FROM jobs')}/{sql('SELECT settled_by FROM jobs')}/"
+    )
+
+
+def test_a_bad_order_fails_at_once_with_its_reason() -> None:
+    place()
+    raising(SwatchUnreadable("La muestra no se puede leer.")).work_once()
+    assert status() == "failed"
+    assert sql("SELECT error_code FROM jobs") == "swatch-unreadable"
+    assert sql("SELECT error FROM jobs") == "La muestra no se puede leer."
+    assert sql("SELECT attempts FROM jobs") == 1
+
+
+@pytest.mark.parametrize("error", [EngineFailed("x"), StorageError("x"), ZeroDivisionError("x")])
+def test_what_broke_on_our_side_is_tried_again_and_fails_in_the_end(error: Exception) -> None:
+    place()
+    for attempt in (1, 2, 3):
+        assert raising(error).work_once()
+        assert sql("SELECT attempts FROM jobs") == attempt
+        let_backoff_pass()
+    assert status() == "failed"
+    assert sql("SELECT count(*) FROM images") == 0
+
+
+def test_an_unexpected_error_shows_no_trace_to_the_client() -> None:
+    place()
+    raising(ZeroDivisionError("secret /path")).work_once()
+    assert "secret" not in sql("SELECT error FROM jobs")
+
+
+def test_a_swatch_that_is_gone_fails_the_job_and_renders_no_other_cloth() -> None:
+    place()
+    sql('UPDATE jobs SET letter = letter || \'{"swatch_key": "swatches/gone.jpg"}\'')
+    drape_loop().work_once()
+    assert (status(), sql("SELECT error_code FROM jobs")) == ("failed", "swatch-unreadable")
+    assert sql("SELECT count(*) FROM images") == 0
+
+
+def test_a_swatch_with_other_bytes_than_ordered_fails_the_job() -> None:
+    place()
+    sql("UPDATE jobs SET letter = letter || jsonb_build_object('swatch_sha256', repeat('0', 64))")
+    drape_loop().work_once()
+    assert (status(), sql("SELECT error_code FROM jobs")) == ("failed", "swatch-unreadable")
+
+
+def test_a_look_in_another_version_waits_for_a_worker_that_has_it() -> None:
+    place()
+    sql('UPDATE jobs SET letter = letter || \'{"look_version": "another"}\'')
+    drape_loop().work_once()
+    assert (status(), sql("SELECT error_code FROM jobs")) == ("pending", "look-unavailable")
+
+
+def test_a_worker_told_to_stop_hands_the_job_back_with_its_attempt() -> None:
+    stopping = threading.Event()
+    engine = ScriptedEngine(lambda tick: (stopping.set(), tick(0.5))[1])
+    place()
+    loop_with(engine, stopping).work_once()
+    assert status() == "pending"
+    assert sql("SELECT attempts FROM jobs") == 0
+    assert sql("SELECT releases FROM jobs") == 1
+
+
+def test_a_worker_that_lost_its_lease_settles_nothing_and_leaves_only_an_orphan() -> None:
+    def meanwhile(tick: Tick) -> None:
+        let_leases_lapse()
+        assert drape_loop().work_once()  # another worker takes the job back and completes it
+
+    place()
+    loop_with(ScriptedEngine(meanwhile)).work_once()
+    assert status() == "completed"
+    assert sql("SELECT count(*) FROM images") == 1
+    assert sql("SELECT width_px FROM images") == 1024  # the other worker's picture stands
+    assert sql("SELECT attempts FROM jobs") == 2
+
+
+def test_a_canceled_job_stops_at_a_tick(monkeypatch: pytest.MonkeyPatch) -> None:
+    reached: list[str] = []
+    monkeypatch.setattr("worker.lease.LOOK_EVERY_SECONDS", 0.0)
+
+    def meanwhile(tick: Tick) -> None:
+        with transaction() as session:
+            queue.cancel(session, id)
+        tick(0.5)
+        reached.append("past the tick")
+
+    id = place()
+    loop_with(ScriptedEngine(meanwhile)).work_once()
+    assert reached == []
+    assert status() == "canceled"
+
+
+def test_ticks_renew_the_lease_and_tell_the_progress(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Any] = []
+    monkeypatch.setattr("worker.lease.RENEW_EVERY_SECONDS", 0.0)
+
+    def meanwhile(tick: Tick) -> None:
+        let_leases_lapse()
+        tick(0.5)
+        seen.append(sql("SELECT progress FROM jobs"))
+        seen.append(sql("SELECT lease_until > clock_timestamp() FROM jobs"))
+
+    place()
+    loop_with(ScriptedEngine(meanwhile)).work_once()
+    assert seen == [49, True]
+    assert status() == "completed"
+
+
+class _Flaky:
+    """`transaction` whose connection breaks after (or before) some of its COMMITs."""
+
+    def __init__(self, breaks: list[str]) -> None:
+        self.breaks = breaks
+
+    def __call__(self) -> Any:
+        import contextlib
+
+        @contextlib.contextmanager
+        def flaky() -> Any:
+            how = self.breaks.pop(0) if self.breaks else "fine"
+            if how == "before":
+                raise DatabaseUnavailable("the connection broke before COMMIT")
+            with transaction() as session:
+                yield session
+            if how == "after":
+                raise DatabaseUnavailable("the answer to COMMIT was lost")
+
+        return flaky()
+
+
+@pytest.mark.parametrize("breaks", [["before"], ["after"], ["before", "before", "after"]])
+def test_an_unknown_commit_ends_in_exactly_one_completion(
+    breaks: list[str], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    loop = drape_loop()
+    place()
+    held = loop._claim()
+    assert held is not None
+    monkeypatch.setattr("worker.loop.time.sleep", lambda seconds: None)
+    monkeypatch.setattr("worker.loop.transaction", _Flaky(list(breaks)))
+    from worker.lease import Lease
+
+    with caplog.at_level("INFO", logger="worker.loop"):
+        loop._process(held, Lease(held, 15.0, 0.0, loop.stopping))
+    assert status() == "completed"
+    assert sql("SELECT count(*) FROM images") == 1
+    assert [record.message for record in caplog.records][-1] == "complete"
