@@ -74,7 +74,7 @@ class Yarn(BaseModel):
         default=0.95, description="diameter as a share of the space one yarn has; above 1 it crowds"
     )
     twist_deg: Annotated[float, Field(ge=0, le=45)] = 20.0
-    slack: Share = Field(default=0.0, description="woven at low tension: puckers as in seersucker")
+    slack: Share = Field(default=0.0, description="ends at low tension pucker, as in seersucker")
 
     @check(mode="after")
     def _has_one_colour(self) -> Self:
@@ -559,7 +559,7 @@ def _albedo(draft: Draft, loom: _Loom, face: _Face, random: np.random.Generator)
         albedo = mixes[yarn, (share * (_MIX_STEPS - 1) + 0.5).astype(np.intp)]
     else:
         albedo = mixes[yarn, 0]
-    return _float32(albedo * _evenness(draft, loom, warp_up, random)[..., None])
+    return _float32(albedo * _unevenness(draft, loom, warp_up, random)[..., None])
 
 
 def _mix(yarn: Yarn) -> Floats:
@@ -570,7 +570,7 @@ def _mix(yarn: Yarn) -> Floats:
     return _float32(colours + yarn.blend * (yarn.parts @ yarn.linear - colours))
 
 
-def _evenness(draft: Draft, loom: _Loom, warp_up: Bools, random: np.random.Generator) -> Floats:
+def _unevenness(draft: Draft, loom: _Loom, warp_up: Bools, random: np.random.Generator) -> Floats:
     """Brightness of each cell, mean about 1: no two yarns, and no two lengths of one, are alike."""
     along_y, along_x = loom.cells_of_mm(8.0)
     rows, columns = loom.cells
