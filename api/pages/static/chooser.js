@@ -1,8 +1,6 @@
 // The left column: families as tabs, cloths as a listbox, cuts as radio buttons; all by keyboard too.
 
-import { choice } from "./choice.js";
-
-const TILE_PX_PER_CM = 24; // every tile at one scale, so that patterns compare truthfully
+import { BOTH, choice } from "./choice.js";
 
 const tabs = [...document.querySelectorAll("#families [role=tab]")];
 const tiles = [...document.querySelectorAll("[role=option]")];
@@ -10,7 +8,7 @@ const cuts = [...document.querySelectorAll("#cuts input")];
 
 /** The cloth of a tile, as the rest of the page speaks of it. */
 function clothOf(tile) {
-  const { color, name, family, familyName, code, swatch, widthMm } = tile.dataset;
+  const { color, name, family, familyName, code, hex, swatch, widthMm } = tile.dataset;
   return {
     kind: "catalogue",
     colorId: color,
@@ -18,6 +16,7 @@ function clothOf(tile) {
     familyId: family,
     familyName,
     code,
+    hex,
     swatchUrl: swatch || null,
     widthMm: Number(widthMm) || null,
   };
@@ -38,7 +37,7 @@ export function cutName(cut) {
 
 /** Every single cut on offer. */
 export function allCuts() {
-  return [...cutNames.keys()].filter((cut) => cut !== "ambos");
+  return [...cutNames.keys()].filter((cut) => cut !== BOTH);
 }
 
 /** Show a family's cloths without choosing one. */
@@ -60,7 +59,6 @@ export function wire(onPick) {
     rove([...list.querySelectorAll("[role=option]")], { grid: true });
   }
   for (const tile of tiles) {
-    layToScale(tile);
     tile.addEventListener("click", () => {
       choice.set({ cloth: cloths.get(tile.dataset.color) });
       onPick();
@@ -88,22 +86,6 @@ function show() {
     tile.setAttribute("aria-selected", String(tile.dataset.color === chosen));
   }
   for (const input of cuts) input.checked = input.value === choice.cut;
-}
-
-function layToScale(tile) {
-  const { widthMm, swatch } = tile.dataset;
-  const thumbnail = tile.querySelector("img");
-  if (!thumbnail || !Number(widthMm)) return;
-  const side = (Number(widthMm) / 10) * TILE_PX_PER_CM;
-  const lay = () => {
-    const sharp = thumbnail.naturalWidth >= side || !swatch;
-    const box = tile.querySelector(".tile-cloth");
-    box.style.backgroundImage = `url("${sharp ? thumbnail.src : swatch}")`;
-    box.style.backgroundSize = `${side}px auto`;
-    box.classList.add("to-scale");
-  };
-  if (thumbnail.complete && thumbnail.naturalWidth) lay();
-  else thumbnail.addEventListener("load", lay, { once: true });
 }
 
 // One tab stop for the group; arrows, Home and End move the focus within it.

@@ -191,7 +191,7 @@ async function show(generation) {
 }
 
 function bringIntoView() {
-  document.getElementById("stage").scrollIntoView({ block: "nearest", behavior: "smooth" });
+  document.getElementById("stage").scrollIntoView({ block: "nearest" });
 }
 
 function tell(sentence) {

@@ -4,8 +4,7 @@
 import { isSettled } from "./order.js";
 import { line, t, tCode, tCount } from "./strings.js";
 
-const BOLT_PX_PER_CM = 52; // about life size on a 132-per-inch tablet
-const RULER_CM = 5;
+const BOLT_PX_PER_CM = 52; // about life size on a tablet; the ruler in floor.css has the same
 const CLOTH_OF_NEUTRAL = ".cut-picture:not(.cut-pictures) img";
 
 const floor = document.getElementById("floor");
@@ -41,10 +40,10 @@ export async function showCloth(cloth) {
   );
   const ruler = document.getElementById("bolt-ruler");
   ruler.hidden = !toScale;
-  ruler.style.width = `${BOLT_PX_PER_CM * RULER_CM}px`;
   sheet.setAttribute("aria-label", t("cloth.alt", { cloth: cloth.name }));
   sheet.classList.remove("loaded");
   sheet.style.backgroundImage = "none";
+  sheet.style.backgroundColor = cloth.hex ?? "";
   if (!url) return;
   const picture = new Image();
   picture.src = url;
@@ -153,7 +152,7 @@ class Figure {
     const words = node("div");
     words.append(
       node("p", "caption-cloth", order.cloth.name),
-      facts(t("stage.of_cut", { cut: lower(entry.name) }), order.cloth.familyName, order.cloth.code),
+      facts(t("stage.of_cut", { cut: lower(entry.name) }), order.cloth.code),
     );
     const notes = [...new Set(image.degraded.map((code) => tCode("degraded", code)))];
     for (const note of notes) words.append(node("p", "caption-notes", note));
