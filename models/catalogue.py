@@ -269,6 +269,34 @@ def fabric_with_swatch(session: Session, swatch_key: str) -> Fabric | None:
     return session.scalar(select(Fabric).where(Fabric.swatch_key == swatch_key).limit(1))
 
 
+# --- what the seed adds ---------------------------------------------------------------------------
+
+
+def put_look(session: Session, cut: str, name: str, sort: int, fields: dict[str, Any]) -> None:
+    """Bring the look of this cut to a pack; a new one is active, an old one keeps its name."""
+    look = session.scalar(select(Look).where(Look.cut == cut))
+    if look is None:
+        look = Look(cut=cut, name=name, sort=sort)
+        session.add(look)
+    for field, value in fields.items():
+        setattr(look, field, value)
+
+
+def missing_color_ids(session: Session, color_ids: Sequence[str]) -> set[str]:
+    known = session.scalars(select(Fabric.color_id).where(Fabric.color_id.in_(color_ids)))
+    return set(color_ids) - set(known)
+
+
+def add_to_family(session: Session, fields: dict[str, Any], fabrics: list[dict[str, Any]]) -> None:
+    """Add fabrics to the family of this family_id, which is made if there is none."""
+    query = select(FabricFamily).where(FabricFamily.family_id == fields["family_id"])
+    owner = session.scalar(query)
+    if owner is None:
+        owner = FabricFamily(**fields)
+        session.add(owner)
+    owner.fabrics += [Fabric(**fabric) for fabric in fabrics]
+
+
 # --- the pieces of the queries above --------------------------------------------------------------
 
 

@@ -2,7 +2,7 @@
 
 StylistError
   InvalidInput  NotFound  Conflict  Unauthorized  Forbidden  RateLimited
-  RenderError      a render that ended without a picture; `retryable` says whether trying again helps
+  RenderError      a render without a picture; `retryable` says whether again helps
     SwatchUnreadable  LookUnavailable  EngineFailed
   StorageError     bytes could not be stored or read back
   LeaseLost        the claim is no longer ours: stop working, settle nothing
@@ -19,7 +19,7 @@ class StylistError(Exception):
 
 
 class InvalidInput(StylistError):
-    """A value was refused; `field` is its place in the request (`"cuts"`, `"colors/0/hex_value"`)."""
+    """A value was refused; `field` is its place in the request: cuts, colors/0/hex_value."""
 
     code = "invalid-input"
 

@@ -343,7 +343,8 @@ class GenerationView:
 
 READ = text("""
 SELECT g.id AS generation, g.number, g.owner, g.family_id, g.color_id, g.fabric_name, g.fabric_hex,
-       g.swatch_key, g.uploaded_swatch, g.cuts, g.quality, g.noise_seed AS seed, g.created_at AS ordered_at,
+       g.swatch_key, g.uploaded_swatch, g.cuts, g.quality, g.noise_seed AS seed,
+       g.created_at AS ordered_at,
        j.cut, coalesce(l.name, j.cut) AS cut_name, j.stage, j.status, j.progress, j.error_code,
        j.error, j.version, j.started_at, j.settled_at,
        i.id AS image_id, i.object_key, i.width_px, i.height_px, i.noise_seed, i.engine,

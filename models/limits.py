@@ -29,7 +29,8 @@ VALUES (:subject,
         to_timestamp((floor(extract(epoch FROM statement_timestamp()) / :seconds) + 1) * :seconds),
         1)
 ON CONFLICT (subject, window_ends_at) DO UPDATE SET count = hits.count + 1
-RETURNING count AS hits, ceil(extract(epoch FROM window_ends_at - statement_timestamp()))::int AS seconds
+RETURNING count AS hits,
+          ceil(extract(epoch FROM window_ends_at - statement_timestamp()))::int AS seconds
 """)
 FORGET = text("""
 DELETE FROM hits WHERE ctid = ANY (ARRAY(

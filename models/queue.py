@@ -1,17 +1,18 @@
 """The queue: jobs, and every statement that moves one. All of it runs on the database's clock.
 
-                 release · retry · expire (lease lapsed, attempts left)
+                  release · retry · expire
               ┌────────────────────────────────────────────────┐
               ▼                                                │
   enqueue → pending ── claim ──────────────────────────→ processing ⟲ renew
               │ ├─ cancel → canceled ←──────────────── cancel ─┤ │ │
               │ └─ expire → expired (order's own deadline)     │ │ └─ complete → completed
               │                                                │ └─── fail ────→ failed
-              │                                                └ retry · expire, no attempts left → failed
+              │                                                └ the last attempt spent → failed
 
 The claim is the right to settle: each claim writes a new uuid, every settling statement says
-`WHERE claim = :claim`, and no row back means that the lease was lost. Functions take a session and
-never commit. `renew complete retry fail release` take a Claim: only what was claimed can be settled.
+`WHERE claim = :claim`, and no row back means that the lease was lost. Functions take a session
+and never commit. `renew complete retry fail release` take a Claim: only what was claimed can be
+settled. Retry and expire put a job back while it has attempts left, and fail it after the last.
 """
 
 import json
@@ -275,7 +276,8 @@ UPDATE jobs SET status = CASE WHEN attempts < max_attempts THEN 'pending' ELSE '
        settled_at = CASE WHEN attempts < max_attempts THEN NULL ELSE clock_timestamp() END,
        settled_by = CASE WHEN attempts < max_attempts THEN NULL ELSE claim END,
        run_at = clock_timestamp()
-                + random() * least(:cap_seconds, :base_seconds * 2 ^ attempts) * interval '1 second',
+                + random() * least(:cap_seconds, :base_seconds * 2 ^ attempts)
+                  * interval '1 second',
        version = version + 1, claim = NULL, lease_until = NULL,
        error_code = :error_code, error = :error
  WHERE claim = :claim

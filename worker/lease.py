@@ -17,7 +17,7 @@ RENEW_EVERY_SECONDS = 5.0
 LOOK_EVERY_SECONDS = 1.0  # between renewals a tick only reads whether the claim still stands
 
 
-class Stopping(Exception):  # noqa: N818 (nothing went wrong)
+class Stopping(Exception):
     """The worker was told to stop; the job goes back unfinished."""
 
 
