@@ -15,6 +15,13 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 ROOT = Path(__file__).resolve().parent.parent
 SECRET_MIN_CHARACTERS = 32
 KNOWN_DEFAULTS = {"not-used", "changeme", "change-me", "secret", "password", "admin"}
+EngineName = Literal["drape", "mock", "sdxl_inpaint", "sdxl_full"]
+ENGINE_OF_MODE: dict[str, EngineName] = {
+    "inpaint": "sdxl_inpaint",
+    "full": "sdxl_full",
+    "mock": "mock",
+}
+IP_ADAPTER_WEIGHT = "ip-adapter-plus_sdxl_vit-h.safetensors"
 
 
 class Settings(BaseSettings):
@@ -55,12 +62,52 @@ class Settings(BaseSettings):
     storage_backend: Literal["local"] = "local"
     watermark_path: Path | None = None
 
-    final_engine: Literal["drape", "mock"] = "drape"
+    final_engine: EngineName = "drape"
     use_mock_generator: bool = False  # known name from the older system: final and draft are mock
     mock_render_seconds: float = Field(default=0.0, ge=0, le=600)  # for load and crash tests
     poll_seconds: float = Field(default=5.0, gt=0, le=60)
     lease_seconds: float = Field(default=15.0, ge=1, le=600)
     max_attempts: int = Field(default=3, ge=1, le=10)
+
+    # The photoreal engines. Names known from the older system; empty: the profile's own value.
+    generator_mode: Literal["inpaint", "full", "mock"] | None = None  # known name of FINAL_ENGINE
+    sdxl_profile: Literal["fast", "standard", "best"] = "standard"
+    weights_dir: Path | None = None  # empty: HF_HOME/weights, or DATA_DIR/weights
+    hf_home: Path | None = None
+    hf_endpoint: str = "https://huggingface.co"  # weights are pulled from here, never at run time
+    inpaint_model: str = "sdxl-base"  # an id or a repository of assets/weights.toml
+    inpaint_steps: int | None = Field(default=None, ge=1, le=200)  # INPAINT_STRENGTH of them run
+    inpaint_strength: float | None = Field(default=None, gt=0, le=1)
+    inpaint_guidance: float | None = Field(default=None, ge=1, le=20)
+    inpaint_ip_adapter_weight: str | None = None  # file name; a pickle is refused
+    inpaint_ip_adapter_scale: float | None = Field(default=None, ge=0, le=2)
+    ip_adapter_enabled: bool = True
+    ip_adapter_weight: str | None = None  # file name; a pickle is refused
+    ip_adapter_scale: float | None = Field(default=None, ge=0, le=2)
+    controlnet_enabled: bool = True
+    controlnet_weight: float | None = Field(default=None, ge=0, le=2)  # depth
+    controlnet2_weight: float | None = Field(default=None, ge=0, le=2)  # edges
+    controlnet_guidance_start: float | None = Field(default=None, ge=0, le=1)  # share of the steps
+    controlnet_guidance_end: float | None = Field(default=None, ge=0, le=1)
+    guidance: float | None = Field(default=None, ge=1, le=20)  # of sdxl_full
+    total_steps: int | None = Field(default=None, ge=1, le=200)  # of sdxl_full
+    use_refiner: bool = False  # of sdxl_full
+    refiner_split: float = Field(default=0.7, gt=0, lt=1)  # the refiner takes over after this share
+
+    @model_validator(mode="after")
+    def _refuse_two_final_engines(self) -> Self:
+        known = self.generator_mode and ENGINE_OF_MODE[self.generator_mode]
+        if known and "final_engine" in self.model_fields_set and known != self.final_engine:
+            raise ValueError("GENERATOR_MODE and FINAL_ENGINE name different engines: set one")
+        return self
+
+    @model_validator(mode="after")
+    def _refuse_pickles(self) -> Self:
+        for name in ("inpaint_ip_adapter_weight", "ip_adapter_weight"):
+            weight = getattr(self, name)
+            if weight is not None and weight != IP_ADAPTER_WEIGHT:
+                raise ValueError(f"{name.upper()} is {weight}: only {IP_ADAPTER_WEIGHT} is known")
+        return self
 
     @model_validator(mode="after")
     def _refuse_unsafe_production(self) -> Self:
@@ -80,8 +127,15 @@ class Settings(BaseSettings):
         return "mock" if self.use_mock_generator else "drape"
 
     @property
-    def chosen_final_engine(self) -> Literal["drape", "mock"]:
-        return "mock" if self.use_mock_generator else self.final_engine
+    def chosen_final_engine(self) -> EngineName:
+        if self.use_mock_generator:
+            return "mock"
+        return ENGINE_OF_MODE[self.generator_mode] if self.generator_mode else self.final_engine
+
+    @property
+    def weights_root(self) -> Path:
+        """The folder that holds weights: `<id>/<path in the repository>`."""
+        return self.weights_dir or (self.hf_home or self.data_dir) / "weights"
 
     @property
     def shop_is_open(self) -> bool:
