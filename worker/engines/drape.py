@@ -213,7 +213,7 @@ def form_of(look: Look, pairs: Offsets = EIGHT_ROOKS) -> Form:
         uv=np.stack([look.u, look.v]),
         pairs=tuple(dx * along_x + dy * along_y for dx, dy in pairs),
         light=np.repeat(look.light[..., None] * (steps / taps), 4, axis=2),
-        under=_four_channels(surface_light(look) * steps),
+        under=_four_channels(surface_light(look) * steps + np.float32(0.5)),  # casts then round
     )
 
 

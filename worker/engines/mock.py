@@ -50,7 +50,8 @@ def _hex_levels(colour: str) -> NDArray[np.uint8]:
 
 
 def _swatch_levels(swatch: bytes) -> NDArray[np.uint8]:
-    image = cv2.imdecode(np.frombuffer(swatch, np.uint8), cv2.IMREAD_REDUCED_COLOR_8)
+    data = np.frombuffer(swatch, np.uint8)
+    image = cv2.imdecode(data, cv2.IMREAD_REDUCED_COLOR_8) if data.size else None
     if image is None:
         raise SwatchUnreadable("La imagen de la muestra está dañada y no se puede leer.")
     return np.asarray(np.round(image.mean(axis=(0, 1))), np.uint8)

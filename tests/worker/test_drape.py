@@ -1,0 +1,344 @@
+"""The drape engine on the shipped packs: what it touches, its colours, its scale, its grain."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from bench.drape import letter_for, plain_picture
+from models.errors import LookUnavailable, SwatchUnreadable
+from models.letter import Letter
+from worker.cloth import from_hex, from_photo
+from worker.colour import LINEAR_OF_LEVEL
+from worker.engines import Engine, Picture, Rendering, engine_named
+from worker.engines.drape import CENTRE, EIGHT_ROOKS, DrapeEngine, Offsets, bolt_of, form_of
+from worker.looks import Look, load_look
+
+LOOKS = Path(__file__).parents[2] / "assets" / "looks"
+NAMES = ("recto", "cruzado")
+COLOURS = ("#1B2440", "#121214", "#8A6F4D", "#D9CDB4", "#6E1F2B")
+STRIPE_CM = 1.0
+
+
+@pytest.fixture(scope="module")
+def engine() -> DrapeEngine:
+    engine = DrapeEngine(LOOKS)
+    engine.setup()
+    return engine
+
+
+@pytest.fixture(scope="module")
+def looks() -> dict[str, Look]:
+    return {name: load_look(LOOKS / name) for name in NAMES}
+
+
+def no_tick(share: float) -> None:
+    pass
+
+
+def draped(engine: Engine, look: Look, colour: str) -> Picture:
+    return engine.render(letter_for(look, colour), None, no_tick).picture
+
+
+def with_swatch(look: Look, data: bytes, width_mm: float | None = 100.0) -> Letter:
+    swatch = {
+        "swatch_key": "muestras/una",
+        "swatch_sha256": hashlib.sha256(data).hexdigest(),
+        "swatch_kind": "photo",
+        "swatch_width_mm": width_mm,
+    }
+    return letter_for(look).model_copy(update=swatch)
+
+
+def striped_photo(extension: str, across: bool = False) -> bytes:
+    """A photo of 100 x 100 mm of navy cloth with a white stripe every 10 mm."""
+    picture = np.full((1000, 1000, 3), (64, 36, 27), np.uint8)
+    picture[:, np.arange(1000) % 100 < 25] = (225, 220, 215)
+    picture = np.ascontiguousarray(picture.transpose(1, 0, 2) if across else picture)
+    done, data = cv2.imencode(extension, picture)
+    assert done
+    return data.tobytes()
+
+
+def striped_suit(engine: Engine, look: Look, extension: str = ".png", **cut: bool) -> Picture:
+    data = striped_photo(extension, **cut)
+    return engine.render(with_swatch(look, data), data, no_tick).picture
+
+
+def on_panels(look: Look, *keys: str) -> NDArray[np.bool_]:
+    """The picture's pixels wholly inside some panels, (height, width)."""
+    mask = np.zeros_like(look.panels)
+    for number, key in look.panel_keys.items():
+        if key in keys:
+            inside = (look.panels == number).astype(np.uint8)
+            mask = np.asarray(mask | (cv2.erode(inside, np.ones((9, 9))) > 0), np.uint8)
+    assert mask.sum() > 1000
+    return np.asarray(mask, bool)
+
+
+def picture_of(look: Look, rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Rows of cloth pixels back in the picture, 0 elsewhere."""
+    values = np.zeros(look.panels.shape, np.float32)
+    values.ravel()[look.at] = rows.ravel()[: len(look.at)]
+    return values
+
+
+def period_px(
+    green: NDArray[Any], mask: NDArray[np.bool_], shortest: float = 8, longest: float = 18
+) -> float:
+    """Period of stripes along the picture's rows inside a mask, by the strongest frequency."""
+    frequencies = np.linspace(1 / longest, 1 / shortest, 500)
+    power = np.zeros_like(frequencies)
+    for y in np.flatnonzero(mask.sum(axis=1) >= 60)[::4]:
+        x = np.flatnonzero(mask[y])
+        signal = green[y, x] - green[y, x].mean()
+        power += np.abs(np.exp(-2j * np.pi * np.outer(frequencies, x)) @ signal) ** 2
+    assert power.max() > 5 * np.median(power)
+    return float(1 / frequencies[power.argmax()])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_pixels_outside_the_cloth_are_the_looks_base(
+    engine: DrapeEngine, looks: dict[str, Look], name: str
+) -> None:
+    look = looks[name]
+    outside = look.panels == 0
+    pictures = [draped(engine, look, colour) for colour in COLOURS]
+    pictures.append(striped_suit(engine, look))
+    assert outside.sum() > 500_000
+    for picture in pictures:
+        assert np.array_equal(picture[outside], look.base[outside])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_another_cloth_changes_the_cloth_and_nothing_else(
+    engine: DrapeEngine, looks: dict[str, Look], name: str
+) -> None:
+    look = looks[name]
+    changed = (draped(engine, look, "#121214") != draped(engine, look, "#D9CDB4")).any(axis=2)
+    assert not changed[look.panels == 0].any()
+    assert changed[look.alpha == 255].mean() > 0.99
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("pairs", [CENTRE, EIGHT_ROOKS], ids=["1 sample", "8 samples"])
+def test_the_picture_is_within_one_level_of_the_plain_maths(
+    engine: DrapeEngine, looks: dict[str, Look], name: str, pairs: Offsets
+) -> None:
+    look, cloth = looks[name], from_photo(striped_photo(".png"), 100)
+    fast = engine.dress(form_of(look, pairs), bolt_of(cloth, look.px_per_cm))
+    apart = np.abs(fast.astype(int) - plain_picture(look, cloth, pairs))
+    assert apart.max() <= 1
+    assert (apart > 0).mean() < 0.01
+
+
+def test_the_same_letter_gives_the_same_bytes_on_any_number_of_threads(
+    engine: DrapeEngine, looks: dict[str, Look]
+) -> None:
+    alone = DrapeEngine(LOOKS, threads=1)
+    alone.setup()
+    look = looks["cruzado"]
+    first = striped_suit(engine, look)
+    assert np.array_equal(first, striped_suit(engine, look))
+    assert np.array_equal(first, striped_suit(alone, look))
+
+
+def test_a_picture_is_its_own_and_not_a_buffer_of_the_engine(
+    engine: DrapeEngine, looks: dict[str, Look]
+) -> None:
+    first = draped(engine, looks["recto"], "#1B2440")
+    kept = first.copy()
+    draped(engine, looks["recto"], "#D9CDB4")
+    assert np.array_equal(first, kept)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("colour", COLOURS)
+def test_fully_lit_cloth_has_the_colour_of_the_swatch(
+    engine: DrapeEngine, looks: dict[str, Look], name: str, colour: str
+) -> None:
+    look = looks[name]
+    lit = (np.abs(picture_of(look, look.light) - 1) < 0.1) & (look.alpha == 255)
+    assert lit.sum() > 50_000
+    seen = LINEAR_OF_LEVEL[draped(engine, look, colour)][lit].mean(axis=0)
+    wanted = from_hex(colour).tile.mean(axis=(0, 1))
+    assert np.linalg.norm(lab(seen) - lab(wanted)) < 2.0  # CIE 1976 colour difference
+
+
+def lab(linear_bgr: NDArray[Any]) -> NDArray[Any]:
+    """CIE L*a*b* of a colour in linear light."""
+    xyz = cv2.cvtColor(linear_bgr.reshape(1, 1, 3).astype(np.float32), cv2.COLOR_BGR2XYZ)
+    ratio = np.asarray(xyz[0, 0] / (0.95047, 1.0, 1.08883))
+    bent = np.where(ratio > 216 / 24389, np.cbrt(ratio), (24389 / 27 * ratio + 16) / 116)
+    return np.array([116 * bent[1] - 16, 500 * (bent[0] - bent[1]), 200 * (bent[1] - bent[2])])
+
+
+def test_black_cloth_shows_its_folds(engine: DrapeEngine, looks: dict[str, Look]) -> None:
+    look = looks["recto"]
+    picture = draped(engine, look, "#121214").mean(axis=2)
+    light = picture_of(look, look.light)
+    sleeves = on_panels(look, "rsl", "lsl")
+    ridges, hollows = picture[sleeves & (light > 1.2)], picture[sleeves & (light < 0.6)]
+    assert len(ridges) > 500
+    assert len(hollows) > 500
+    assert np.median(ridges) > np.median(hollows) + 15
+
+
+@pytest.mark.parametrize("extension", [".png", ".jpg"])
+@pytest.mark.parametrize(("name", "fronts"), [("recto", ("rf", "lf")), ("cruzado", ("lf",))])
+def test_stripes_of_10_mm_are_10_mm_apart_on_the_fronts(
+    engine: DrapeEngine, looks: dict[str, Look], name: str, fronts: tuple[str, ...], extension: str
+) -> None:
+    look = looks[name]
+    green = striped_suit(engine, look, extension)[..., 1].astype(float)
+    faces_us = (look.panels > 0) & (np.abs(picture_of(look, look.u)) < 8)
+    for front in fronts:
+        mm = period_px(green, on_panels(look, front) & faces_us) / look.px_per_cm * 10
+        assert mm == pytest.approx(10, rel=0.03)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("front", ["rf", "lf"])
+def test_level_stripes_of_10_mm_are_10_mm_apart_down_both_fronts(
+    engine: DrapeEngine, looks: dict[str, Look], name: str, front: str
+) -> None:
+    look = looks[name]
+    green = striped_suit(engine, look, across=True)[..., 1].astype(float)
+    mm = period_px(green.T, on_panels(look, front).T) / look.px_per_cm * 10
+    assert mm == pytest.approx(10, rel=0.03)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("panel", ["rlap", "llap", "rf", "lf"])
+def test_stripes_follow_the_grain_of_their_panel(
+    engine: DrapeEngine, looks: dict[str, Look], name: str, panel: str
+) -> None:
+    look = looks[name]
+    inside = on_panels(look, panel)
+    blurred = cv2.GaussianBlur(striped_suit(engine, look)[..., 1].astype(np.float32), (0, 0), 1.5)
+    stripes = direction_of_change(
+        cv2.Sobel(blurred, cv2.CV_32F, 1, 0)[inside], cv2.Sobel(blurred, cv2.CV_32F, 0, 1)[inside]
+    )
+    grain = direction_of_change(
+        picture_of(look, look.u_dx)[inside], picture_of(look, look.u_dy)[inside]
+    )
+    assert abs(stripes - grain) < 2
+    assert (abs(grain) > 20) == panel.endswith("lap")
+
+
+def direction_of_change(dx: NDArray[Any], dy: NDArray[Any]) -> float:
+    """Degrees from level, -90 to 90, by the structure tensor."""
+    twice = np.arctan2(2 * (dx * dy).mean(), (dx * dx - dy * dy).mean())
+    return float(np.degrees(twice / 2))
+
+
+def test_what_was_assumed_and_what_was_used_is_told(
+    engine: DrapeEngine, looks: dict[str, Look]
+) -> None:
+    look, data = looks["recto"], striped_photo(".png")
+    plain = engine.render(letter_for(look), None, no_tick)
+    assert plain.degraded == ("no-swatch",)
+    unscaled = engine.render(with_swatch(look, data, width_mm=None), data, no_tick)
+    assert unscaled.degraded == ("scale-assumed",)
+    scaled = engine.render(with_swatch(look, data), data, no_tick)
+    assert scaled.degraded == ()
+    assert scaled.recipe["look_version"] == look.version
+    assert scaled.recipe["cloth"] == "photo"
+    assert scaled.recipe["cloth_px_per_cm"] == 100
+    assert scaled.recipe["taps"] == 8
+    assert json.loads(json.dumps(scaled.recipe)) == scaled.recipe
+
+
+def test_one_swatch_at_two_widths_is_two_cloths(
+    engine: DrapeEngine, looks: dict[str, Look]
+) -> None:
+    look, data = looks["recto"], striped_photo(".png")
+    narrow, wide = (
+        engine.render(with_swatch(look, data, width), data, no_tick).picture
+        for width in (100.0, 200.0)
+    )
+    assert not np.array_equal(narrow, wide)
+
+
+def test_a_catalogue_tile_is_laid_as_it_is(engine: DrapeEngine, looks: dict[str, Look]) -> None:
+    look, data = looks["recto"], striped_photo(".png")
+    letter = with_swatch(look, data).model_copy(update={"swatch_kind": "tile"})
+    rendering: Rendering = engine.render(letter, data, no_tick)
+    assert rendering.recipe["cloth"] == "tile"
+    assert rendering.recipe["cloth_repeat_mm"] == [100, 100]
+
+
+def test_progress_is_told_and_never_runs_backwards(
+    engine: DrapeEngine, looks: dict[str, Look]
+) -> None:
+    told: list[float] = []
+    engine.render(letter_for(looks["recto"]), None, told.append)
+    assert told == sorted(told)
+    assert told[0] == 0
+    assert told[-1] == 1
+
+
+def test_a_tick_that_raises_stops_the_render(engine: DrapeEngine, looks: dict[str, Look]) -> None:
+    def stop(share: float) -> None:
+        raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        engine.render(letter_for(looks["recto"]), None, stop)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"look_version": "0" * 16}, {"look": "frac"}, {"width_px": 512, "height_px": 768}],
+    ids=["version", "name", "size"],
+)
+def test_a_look_that_is_not_here_is_never_replaced_by_another(
+    engine: DrapeEngine, looks: dict[str, Look], other: dict[str, Any]
+) -> None:
+    letter = letter_for(looks["recto"]).model_copy(update=other)
+    with pytest.raises(LookUnavailable) as refusal:
+        engine.render(letter, None, no_tick)
+    assert refusal.value.retryable
+
+
+@pytest.mark.parametrize("swatch", [None, b"", b"not cloth"], ids=["missing", "empty", "garbage"])
+def test_a_swatch_that_cannot_be_read_is_never_replaced_by_a_colour(
+    engine: DrapeEngine, looks: dict[str, Look], swatch: bytes | None
+) -> None:
+    letter = with_swatch(looks["recto"], swatch or b"")
+    with pytest.raises(SwatchUnreadable) as refusal:
+        engine.render(letter, swatch, no_tick)
+    assert not refusal.value.retryable
+
+
+def test_a_folder_without_looks_is_said_at_setup(tmp_path: Path) -> None:
+    with pytest.raises(LookUnavailable, match="No hay looks"):
+        DrapeEngine(tmp_path).setup()
+
+
+def test_the_engine_is_found_by_its_name() -> None:
+    assert engine_named("drape", LOOKS).name == "drape"
+
+
+def test_only_a_few_cloths_are_kept(looks: dict[str, Look], monkeypatch: Any) -> None:
+    made: list[str] = []
+
+    def counted(original: Callable[[str], Any]) -> Callable[[str], Any]:
+        def make(colour: str) -> Any:
+            made.append(colour)
+            return original(colour)
+
+        return make
+
+    monkeypatch.setattr("worker.engines.drape.CLOTHS_KEPT", 2)
+    engine = DrapeEngine(LOOKS)
+    engine.setup()
+    monkeypatch.setattr("worker.engines.drape.cloths.from_hex", counted(from_hex))
+    for colour in ("#111111", "#222222", "#111111", "#333333", "#111111", "#222222"):
+        draped(engine, looks["recto"], colour)
+    assert made == ["#111111", "#222222", "#333333", "#222222"]
