@@ -5,15 +5,18 @@ Names are the environment variables in lower case. An empty value means "not set
 
 import os
 import secrets
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 ROOT = Path(__file__).resolve().parent.parent
 SECRET_MIN_CHARACTERS = 32
+R2_ENDPOINT_URL = "https://{}.r2.cloudflarestorage.com"
 KNOWN_DEFAULTS = {"not-used", "changeme", "change-me", "secret", "password", "admin"}
 EngineName = Literal["drape", "mock", "sdxl_inpaint", "sdxl_full"]
 ENGINE_OF_MODE: dict[str, EngineName] = {
@@ -22,6 +25,16 @@ ENGINE_OF_MODE: dict[str, EngineName] = {
     "mock": "mock",
 }
 IP_ADAPTER_WEIGHT = "ip-adapter-plus_sdxl_vit-h.safetensors"
+
+
+@dataclass(frozen=True)
+class R2Access:
+    """One bucket of Cloudflare R2 and the token that opens it."""
+
+    endpoint_url: str
+    access_key_id: SecretStr
+    secret_access_key: SecretStr
+    bucket_name: str
 
 
 class Settings(BaseSettings):
@@ -59,7 +72,13 @@ class Settings(BaseSettings):
     swatch_hours: int = Field(default=24, ge=1)  # an uploaded swatch can be ordered this long
     max_cuts: int = Field(default=2, ge=1, le=8)
 
-    storage_backend: Literal["local"] = "local"
+    storage_backend: Literal["local", "r2"] = "local"
+    r2_account_id: str | None = None
+    r2_access_key_id: SecretStr | None = None
+    r2_secret_access_key: SecretStr | None = None
+    r2_bucket_name: str | None = None
+    r2_endpoint_url: str | None = None  # empty: the account's; set it for a jurisdiction
+    r2_public_url: str | None = None  # empty: pictures are private, behind signed links of ours
     watermark_path: Path | None = None
 
     final_engine: EngineName = "drape"
@@ -74,6 +93,7 @@ class Settings(BaseSettings):
     sdxl_profile: Literal["fast", "standard", "best"] = "standard"
     weights_dir: Path | None = None  # empty: HF_HOME/weights, or DATA_DIR/weights
     hf_home: Path | None = None
+    weights_manifest: Path = ROOT / "assets" / "weights.toml"
     hf_endpoint: str = "https://huggingface.co"  # weights are pulled from here, never at run time
     inpaint_model: str = "sdxl-base"  # an id or a repository of assets/weights.toml
     inpaint_steps: int | None = Field(default=None, ge=1, le=200)  # INPAINT_STRENGTH of them run
@@ -110,6 +130,17 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
+    def _refuse_a_useless_r2(self) -> Self:
+        if self.storage_backend != "r2":
+            return self
+        if missing := self._missing_for_r2:
+            raise ValueError(f"STORAGE_BACKEND=r2 needs {', '.join(missing)} as well")
+        host = urlsplit(self.r2_public_url or "").hostname or ""
+        if self.environment == "production" and host.endswith(".r2.dev"):
+            raise ValueError("R2_PUBLIC_URL must be a domain of yours: r2.dev is throttled")
+        return self
+
+    @model_validator(mode="after")
     def _refuse_unsafe_production(self) -> Self:
         if self.environment != "production":
             return self
@@ -138,6 +169,28 @@ class Settings(BaseSettings):
         return self.weights_dir or (self.hf_home or self.data_dir) / "weights"
 
     @property
+    def r2_access(self) -> R2Access:
+        """Where the bucket is and who we are there. Raises ValueError without STORAGE_BACKEND=r2."""
+        key, secret, bucket = self.r2_access_key_id, self.r2_secret_access_key, self.r2_bucket_name
+        if key is None or secret is None or bucket is None:
+            raise ValueError("R2 is not set up")
+        endpoint_url = self.r2_endpoint_url or R2_ENDPOINT_URL.format(self.r2_account_id)
+        return R2Access(endpoint_url, key, secret, bucket)
+
+    @property
+    def _missing_for_r2(self) -> list[str]:
+        needed = ["r2_access_key_id", "r2_secret_access_key", "r2_bucket_name"]
+        if not self.r2_endpoint_url:
+            needed.insert(0, "r2_account_id")
+        return [name.upper() for name in needed if _is_unset(getattr(self, name))]
+
+    @property
+    def public_files_url(self) -> str | None:
+        """Where anybody can read stored files, no slash at the end; None: only through us."""
+        public = self.storage_backend == "r2" and self.r2_public_url
+        return public.rstrip("/") if public else None
+
+    @property
     def shop_is_open(self) -> bool:
         """True when shop routes need no credential."""
         return (self.shop_access or self._default_shop_access) == "open"
@@ -162,6 +215,11 @@ class Settings(BaseSettings):
 
     def _secret_or_kept(self, given: SecretStr | None, name: str, size_bytes: int) -> str:
         return given.get_secret_value() if given else _kept_secret(self.data_dir / name, size_bytes)
+
+
+def _is_unset(value: str | SecretStr | None) -> bool:
+    plain = value.get_secret_value() if isinstance(value, SecretStr) else value
+    return not plain or plain.lower() in KNOWN_DEFAULTS
 
 
 def _refuse_weak(name: str, secret: SecretStr | None) -> None:
