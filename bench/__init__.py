@@ -1,1 +1,1 @@
-"""Every number that README.md and bench/RESULTS.md quote: `make bench`, `python -m bench.<name>`."""
+"""Every number that README.md and bench/RESULTS.md quote: `make bench` or `python -m bench.NAME`."""
