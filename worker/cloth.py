@@ -23,6 +23,7 @@ WORK_SIDE_PX = 1600  # of a photo; more than 120 px per cm in a hand-wide swatch
 ASSUMED_WIDTH_MM = 100.0  # of a photo that does not say: a swatch-book cutting
 WIDTH_RANGE_MM = (1.0, 5000.0)
 TWILL_PX_PER_CM = 40.0
+LONGEST_REPEAT = 0.75  # of the photo: beyond that too little of it is seen twice
 
 Light = NDArray[np.float32]  # (height, width, 3): linear light, BGR
 
@@ -111,12 +112,12 @@ def repeat_px(photo: Light, axis: int) -> float | None:
     correlation = np.fft.irfft(power.mean(axis=0))[:size] / overlap
     if correlation[0] <= 1e-9:
         return None
-    correlation = correlation[: int(size * 0.6)] / correlation[0]
+    correlation = correlation[: int(size * LONGEST_REPEAT)] / correlation[0]
     peaks = _peaks(correlation)
     if not peaks:
         return None
     best = max(correlation[lag] for lag in peaks)
-    first = next(lag for lag in peaks if correlation[lag] >= 0.92 * best)
+    first = next(lag for lag in peaks if correlation[lag] >= 0.95 * best)
     return _refined(correlation, first)
 
 
@@ -133,10 +134,9 @@ def _refined(correlation: NDArray[np.float64], lag: int) -> float:
     for multiple in range(2, int((len(correlation) - 2) / period) + 1):
         reach = max(1, round(0.1 * period))
         near = round(multiple * period)
-        window = correlation[near - reach : near + reach + 1]
-        top = near - reach + int(window.argmax())
-        if not 0 < top < len(correlation) - 1:
+        if near + reach + 2 > len(correlation):
             break
+        top = near - reach + int(correlation[near - reach : near + reach + 1].argmax())
         period = _vertex(correlation, top) / multiple
     return period
 
@@ -145,7 +145,9 @@ def _vertex(values: NDArray[np.float64], at: int) -> float:
     """Position of the maximum of the parabola through three neighbours."""
     before, here, after = values[at - 1 : at + 2]
     bend = before - 2 * here + after
-    return float(at) if bend >= 0 else float(at + 0.5 * (before - after) / bend)
+    if bend >= 0 or here < max(before, after):
+        return float(at)
+    return float(at + 0.5 * (before - after) / bend)
 
 
 def _wrapped(photo: Light, period: float | None, axis: int) -> Light:

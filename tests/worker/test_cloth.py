@@ -202,3 +202,19 @@ def test_a_picture_that_is_too_large_is_refused_before_it_is_decoded() -> None:
 def test_a_photo_too_small_to_show_cloth_is_refused() -> None:
     with pytest.raises(SwatchUnreadable, match="pequeña"):
         from_photo(encoded_as(".png", striped(20, 400, 5, 2)), 100)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_any_small_photo_becomes_some_tile(seed: int) -> None:
+    """Short, coarse and half-periodic pictures, where a peak may lie at the end of the photo."""
+    random = np.random.default_rng(seed)
+    width, height = random.integers(32, 160, 2)
+    coarse = random.uniform(0, 255, (int(height) // 9 + 1, int(width) // 7 + 1, 3))
+    size = (int(width), int(height))
+    picture = cv2.resize(coarse, size, interpolation=cv2.INTER_NEAREST).astype(np.uint8)
+    cloth = from_photo(encoded_as(".png", picture), width_mm=50)
+    assert cloth.tile.shape[0] <= height
+    assert cloth.tile.shape[1] <= width
+    assert cloth.tile.min() >= 0
+    assert np.isfinite(cloth.tile).all()
+    assert np.allclose(cloth.tile.mean(axis=(0, 1)), mean_light(picture), rtol=0.01)
