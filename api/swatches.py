@@ -4,16 +4,17 @@ Nothing of the file itself is kept: neither its bytes (a JPEG may be a script as
 metadata (a phone writes where it was taken), nor its name.
 """
 
+import contextlib
 import hashlib
 import io
+import logging
 import secrets
 import threading
-import warnings
 from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Form, Response, UploadFile
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageCms, ImageOps
 
 from api.auth import PLACE_ORDERS, ShopNeeds
 from api.deps import Address, BaseUrl, Transaction, count_against_limit
@@ -26,15 +27,21 @@ from models.storage import storage
 
 UPLOAD_MAX_BYTES = 10_000_000
 UPLOAD_MAX_PIXELS = 40_000_000
+SIDE_MIN_PX = 32  # less shows no weave; a worker refuses it as well
 STORED_SIDE_MAX_PX = 3000  # plenty for 30 cm of cloth at 10 px per mm
 FORMATS = ["JPEG", "PNG", "WEBP"]
+SRGB = ImageCms.createProfile("sRGB")
 EMPTY = "El archivo está vacío."
 TOO_LARGE = f"La foto pesa demasiado; el máximo son {UPLOAD_MAX_BYTES // 1_000_000} MB."
 TOO_MANY_PIXELS = f"La foto es demasiado grande; el máximo son {UPLOAD_MAX_PIXELS // 10**6} MP."
+TOO_SMALL = f"La foto es demasiado pequeña o angosta; el mínimo son {SIDE_MIN_PX} píxeles por lado."
 UNREADABLE = "No pudimos abrir la foto. Usa JPEG, PNG o WebP."
 ANIMATED = "La imagen tiene movimiento; sube una foto fija."
 
-# 40 MP take about 250 MB while they are turned and scaled: one at a time keeps memory bounded.
+log = logging.getLogger(__name__)
+
+# 40 MP take up to 700 MB while they are decoded and scaled (WebP; JPEG and PNG 460): one at a
+# time keeps memory bounded.
 decoding = threading.BoundedSemaphore(1)
 
 
@@ -45,6 +52,10 @@ class UploadRefused(InvalidInput):
 
     def __init__(self, message: str) -> None:
         super().__init__(message, "file")
+
+
+class SwatchTooSmall(UploadRefused):
+    code = "swatch-too-small"
 
 
 @dataclass(frozen=True)
@@ -62,42 +73,61 @@ def clean_photo(upload: bytes) -> Photo:
         raise UploadRefused(EMPTY)
     if len(upload) > UPLOAD_MAX_BYTES:
         raise UploadRefused(TOO_LARGE)
-    with decoding, warnings.catch_warnings():
-        warnings.simplefilter("error")  # Pillow only warns about a bomb until it is twice as large
+    with decoding:
         try:
             return _encoded(_decoded(upload))
-        except (
-            UnidentifiedImageError,
-            OSError,
-            ValueError,
-            SyntaxError,
-            Warning,
-            Image.DecompressionBombError,
-        ):
+        except UploadRefused:
+            raise
+        except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+            raise UploadRefused(TOO_MANY_PIXELS) from None
+        except Exception:  # a decoder trips over hostile bytes in any way it likes
+            log.info("upload not decoded", exc_info=True)
             raise UploadRefused(UNREADABLE) from None
 
 
 def _decoded(upload: bytes) -> Image.Image:
-    image = Image.open(io.BytesIO(upload), formats=FORMATS)
-    if image.width * image.height > UPLOAD_MAX_PIXELS:
-        raise UploadRefused(TOO_MANY_PIXELS)
+    """Upright, opaque, sRGB, and no larger than what is stored."""
+    image: Image.Image = Image.open(io.BytesIO(upload), formats=FORMATS)
+    _refuse_size(image.size)
     if getattr(image, "is_animated", False):
         raise UploadRefused(ANIMATED)
     image.draft("RGB", (STORED_SIDE_MAX_PX, STORED_SIDE_MAX_PX))  # JPEG: decode at a smaller scale
+    image = _continuous(image)
     image.thumbnail((STORED_SIDE_MAX_PX, STORED_SIDE_MAX_PX), Image.Resampling.LANCZOS)
-    return ImageOps.exif_transpose(_on_white(image))
+    return _in_srgb(ImageOps.exif_transpose(image))
 
 
-def _on_white(image: Image.Image) -> Image.Image:
-    """RGB; what is transparent becomes white."""
-    if not image.has_transparency_data:
-        rgb = image.convert("RGB")
-    else:
+def _refuse_size(size_px: tuple[int, int]) -> None:
+    """Before any pixel is decoded. Raises UploadRefused."""
+    if size_px[0] * size_px[1] > UPLOAD_MAX_PIXELS:
+        raise UploadRefused(TOO_MANY_PIXELS)
+    scale = min(1.0, STORED_SIDE_MAX_PX / max(size_px))
+    if min(size_px) * scale < SIDE_MIN_PX:
+        raise SwatchTooSmall(TOO_SMALL)
+
+
+def _continuous(image: Image.Image) -> Image.Image:
+    """In a mode that can be scaled with a filter: palettes cannot, and 16 bits become 8."""
+    if image.mode.startswith("I;16"):
+        return image.point(lambda level: level * (1 / 256)).convert("L")  # convert alone clips
+    if image.mode in ("P", "PA", "1"):
+        return image.convert("RGBA" if image.has_transparency_data else "RGB")
+    return image
+
+
+def _in_srgb(image: Image.Image) -> Image.Image:
+    """RGB in sRGB. What is transparent becomes white; a profile that cannot be used is ignored."""
+    profile = image.info.get("icc_profile")
+    if image.has_transparency_data:
         rgba = image.convert("RGBA")
-        rgb = Image.new("RGB", image.size, "white")
-        rgb.paste(rgba, mask=rgba.getchannel("A"))
-    rgb.info["exif"] = image.info.get("exif", b"")
-    return rgb
+        image = Image.new("RGB", image.size, "white")
+        image.paste(rgba, mask=rgba.getchannel("A"))
+    if profile:
+        with contextlib.suppress(ImageCms.PyCMSError, OSError):
+            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+            converted = ImageCms.profileToProfile(image, source, SRGB, outputMode="RGB")
+            image = converted or image
+    return image.convert("RGB")
 
 
 def _encoded(image: Image.Image) -> Photo:
