@@ -5,6 +5,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.swatches import TOO_LARGE, UPLOAD_MAX_BYTES
 
+OLD_UPLOAD = "/upload-swatch"  # its clients know 400 for a file that is too large
 BODY_MAX_BYTES = 1_000_000
 UPLOAD_BODY_MAX_BYTES = UPLOAD_MAX_BYTES + 100_000  # the file and its multipart envelope
 
@@ -26,7 +27,7 @@ class BodyLimit:
             message = await receive()
             left -= len(message.get("body", b""))
             if left < 0:
-                raise HTTPException(413, TOO_LARGE)
+                raise HTTPException(400 if scope["path"] == OLD_UPLOAD else 413, TOO_LARGE)
             return message
 
         await self.app(scope, counted, send)

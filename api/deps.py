@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator
 from typing import Annotated
+from uuid import UUID
 
 from fastapi import Depends, Request
 
 from models import database, limits
 from models.database import Session
+from models.errors import NotFound
 from models.settings import settings
 
 
@@ -39,9 +41,22 @@ def count_against_limit(kind: str, address: str, at_most: int, per_seconds: int 
         limits.hit(session, f"{kind}:{address}", at_most, per_seconds)
 
 
+def order_id(id: str) -> UUID:
+    """Clients of the older paths treat ids as opaque. Raises NotFound for what cannot be one."""
+    try:
+        return UUID(id)
+    except ValueError:
+        raise NotFound("No existe ese pedido.") from None
+
+
+OrderId = Annotated[UUID, Depends(order_id)]
+
+
 def base_url(request: Request) -> str:
-    """Where clients reach us, without a slash at the end."""
-    return (settings().public_base_url or str(request.base_url)).rstrip("/")
+    """Where clients reach us, without a slash at the end. Older deployments set PUBLIC_BASE_URL to
+    where files are served."""
+    base = (settings().public_base_url or str(request.base_url)).rstrip("/")
+    return base.removesuffix("/files").rstrip("/")
 
 
 BaseUrl = Annotated[str, Depends(base_url)]

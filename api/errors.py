@@ -8,6 +8,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from models.errors import (
     Conflict,
@@ -24,7 +25,14 @@ from models.errors import (
 log = logging.getLogger(__name__)
 V1 = "/api/v1"
 PROBLEM = "application/problem+json"
+
+
+class BadRequest(InvalidInput):
+    """Bad input on a path whose older clients expect 400 where the others say 422."""
+
+
 STATUS: dict[type, int] = {
+    BadRequest: 400,
     InvalidInput: 422,
     NotFound: 404,
     Conflict: 409,
@@ -42,7 +50,6 @@ def add_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(StylistError, _domain_error)
     app.add_exception_handler(RequestValidationError, _invalid_request)
     app.add_exception_handler(HTTPException, _http_error)
-    app.add_exception_handler(Exception, _broken)
 
 
 def status_of(error: StylistError) -> int:
@@ -70,11 +77,16 @@ async def _domain_error(request: Request, error: Exception) -> Response:
 async def _invalid_request(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101
     details = [
-        {"pointer": "/" + "/".join(map(str, e["loc"][1:])), "detail": e["msg"]}
+        {"pointer": _encodable("/" + "/".join(map(str, e["loc"][1:]))), "detail": e["msg"]}
         for e in error.errors()
     ]
     message = "; ".join(f"{d['pointer'].lstrip('/') or 'cuerpo'}: {d['detail']}" for d in details)
     return answer(request, 422, "invalid-input", f"Datos no válidos: {message}", details)
+
+
+def _encodable(text: str) -> str:
+    """JSON may name a field with half a surrogate pair, which UTF-8 cannot say."""
+    return text.encode("utf-8", "replace").decode()
 
 
 async def _http_error(request: Request, error: Exception) -> Response:
@@ -84,9 +96,30 @@ async def _http_error(request: Request, error: Exception) -> Response:
     return answer(request, error.status_code, code, str(error.detail), headers=headers)
 
 
-async def _broken(request: Request, error: Exception) -> Response:
-    log.error("unexpected error", exc_info=error, extra={"path": request.url.path})
-    return answer(request, 500, "internal", BROKEN)
+class LastResort:
+    """ASGI middleware: what nobody expected becomes a 500 in the path's shape, and its trace goes
+    to the log only. The framework's own handler sits outside all middleware: its answers would
+    lack CORS headers, and a browser could not read them."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = False
+
+        async def watched(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self.app(scope, receive, watched)
+        except Exception:
+            if scope["type"] != "http" or started:
+                raise
+            log.exception("unexpected error", extra={"path": scope["path"]})
+            response = answer(Request(scope), 500, "internal", BROKEN)
+            await response(scope, receive, send)
 
 
 def answer(

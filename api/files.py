@@ -51,7 +51,10 @@ def link(base_url: str, key: str) -> str:
 def key_of(base_url: str, url: str) -> str:
     """The key that one of our own links names; its signature does not matter. Raises InvalidInput
     for any other address: nothing is ever fetched from a URL."""
-    ours, given = urlsplit(f"{base_url}/files/"), urlsplit(url)
+    try:
+        ours, given = urlsplit(f"{base_url}/files/"), urlsplit(url)
+    except ValueError:  # not an address at all
+        raise InvalidInput(FOREIGN, "swatch_url") from None
     same_host = (given.scheme, given.netloc) == (ours.scheme, ours.netloc)
     if not same_host or not given.path.startswith(ours.path):
         raise InvalidInput(FOREIGN, "swatch_url")

@@ -9,7 +9,7 @@ from fastapi.staticfiles import StaticFiles
 from api import admin, auth, catalogue, files, generations, ops, shop, swatches
 from api.body_limit import BodyLimit
 from api.envelope import Envelope
-from api.errors import add_error_handlers
+from api.errors import LastResort, add_error_handlers
 from api.pages import floor
 from models.logs import start_logging
 from models.settings import settings
@@ -30,6 +30,7 @@ def create_app() -> FastAPI:
     for module in (floor, shop, generations, swatches, files, auth, catalogue, admin, ops):
         app.include_router(module.router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    app.add_middleware(LastResort)
     app.add_middleware(BodyLimit)
     app.add_middleware(
         CORSMiddleware,
