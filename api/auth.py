@@ -8,12 +8,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 import jwt
-from fastapi import APIRouter, Depends, Form
+from fastapi import APIRouter, Depends, Form, Response
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel
 
 from api.deps import Address, Transaction, count_against_limit
-from models import accounts
+from models import accounts, database
 from models.errors import Forbidden, Unauthorized
 from models.settings import settings
 
@@ -53,16 +53,20 @@ bearer = HTTPBearer(auto_error=False, description="JWT from /auth/token, or an A
 Bearer = Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]
 
 
-def _principal(session: Transaction, credentials: Bearer) -> Principal | None:
-    """None without a credential. Raises Unauthorized for one that is not good."""
+def _principal(credentials: Bearer) -> Principal | None:
+    """None without a credential. Raises Unauthorized for one that is not good.
+
+    In a transaction of its own: a request that held a connection while it waits for the one that
+    counts it against a limit could starve itself, were there enough of them."""
     if credentials is None:
         return None
     token = credentials.credentials
-    if token.startswith(accounts.TOKEN_PREFIX):
-        user = accounts.token_user(session, token)
-    else:
-        user = accounts.active_user(session, _user_id(token))
-    return Principal(f"user:{user.id}", PERMISSIONS[user.role])
+    with database.transaction() as session:
+        if token.startswith(accounts.TOKEN_PREFIX):
+            user = accounts.token_user(session, token)
+        else:
+            user = accounts.active_user(session, _user_id(token))
+        return Principal(f"user:{user.id}", PERMISSIONS[user.role])
 
 
 Asking = Annotated[Principal | None, Depends(_principal)]
@@ -129,6 +133,7 @@ class Token(BaseModel):
 def sign_in(
     session: Transaction,
     address: Address,
+    response: Response,
     username: Annotated[str, Form(max_length=200)],
     password: Annotated[str, Form(max_length=1000)],
 ) -> Token:
@@ -136,4 +141,5 @@ def sign_in(
     for subject in (f"address:{address}", f"user:{username}"):
         count_against_limit("sign-in", subject, SIGN_INS_PER_WINDOW, SIGN_IN_WINDOW_SECONDS)
     user = accounts.sign_in(session, username, password)
+    response.headers["Cache-Control"] = "no-store"
     return Token(access_token=make_token(user.id), expires_in=settings().token_minutes * 60)
