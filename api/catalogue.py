@@ -3,13 +3,15 @@
 import hashlib
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, UploadFile
+from fastapi import APIRouter, Depends, Path, Query, UploadFile
 from pydantic import BaseModel
 
 from api.auth import READ_CATALOGUE, WRITE_CATALOGUE, Needs
 from api.deps import BaseUrl, Transaction
+from api.errors import BadRequest
 from api.files import PUBLIC_PREFIX, key_of, link
 from api.schemas import (
+    BIGINT_MAX,
     ColorCreate,
     ColorMove,
     ColorPatch,
@@ -31,7 +33,7 @@ MAY_READ, MAY_WRITE = [Depends(Needs(READ_CATALOGUE))], [Depends(Needs(WRITE_CAT
 Limit = Annotated[int, Query(ge=1, le=200)]
 Offset = Annotated[int, Query(ge=0, le=1_000_000)]
 Part = Annotated[str | None, Query(max_length=200)]
-Id = Annotated[int, "the row's integer id"]
+Id = Annotated[int, Path(ge=0, le=BIGINT_MAX)]
 
 router = APIRouter(prefix="/admin", tags=["catalogue"])
 
@@ -92,8 +94,8 @@ def deactivate_family(id: Id, session: Transaction, base: BaseUrl) -> FabricRead
 @router.post("/fabrics/{id}/preview", dependencies=MAY_WRITE)
 def set_family_preview(id: Id, file: UploadFile, session: Transaction, base: BaseUrl) -> FabricRead:
     """Store a picture that stands for the family."""
+    content = clean_photo(read_capped(file)).content  # before the session has a connection
     catalogue.family(session, id)
-    content = clean_photo(read_capped(file)).content
     key = _kept(content, "family")
     return _family(base, catalogue.update_family(session, id, {"preview_key": key}))
 
@@ -140,7 +142,7 @@ def set_fabric_status(id: Id, body: StatusPatch, session: Transaction, base: Bas
 )
 def move_fabric(id: Id, body: ColorMove, session: Transaction, base: BaseUrl) -> ColorRead:
     if body.fabric_family_id is None:
-        raise MissingFamily("Falta la familia de destino.", "fabric_family_id")
+        raise BadRequest("Falta la familia de destino.", "fabric_family_id")
     changes = {"fabric_family_id": body.fabric_family_id}
     return _fabric(base, catalogue.update_fabric(session, id, changes))
 
@@ -148,10 +150,6 @@ def move_fabric(id: Id, body: ColorMove, session: Transaction, base: BaseUrl) ->
 @router.delete("/colors/{id}", status_code=204, dependencies=MAY_WRITE)
 def delete_fabric(id: Id, session: Transaction) -> None:
     catalogue.delete_fabric(session, id)
-
-
-class MissingFamily(InvalidInput):
-    """An old client expects 400 here, where other bad input is 422."""
 
 
 # --- between rows and the wire --------------------------------------------------------------------
@@ -167,7 +165,7 @@ def _given(
 
 
 def _fabric_fields(session: Session, base: str, color: ColorCreate) -> dict[str, Any]:
-    fields = color.model_dump(exclude={"swatch_url"})
+    fields = color.model_dump(exclude={"swatch_url"}, exclude_unset=True)
     if "swatch_url" in color.model_fields_set:
         fields |= _swatch_fields(session, base, color.swatch_url)
     return fields
@@ -180,7 +178,7 @@ def _swatch_fields(session: Session, base: str, url: str | None) -> dict[str, An
     if url is None:
         return dict.fromkeys(names)
     key = key_of(base, url)
-    if (fabric := catalogue.fabric_with_swatch(session, key)) is not None:
+    for fabric in catalogue.fabrics_with_swatch(session, key):
         return {name: getattr(fabric, name) for name in names}
     upload = swatches.orderable_by_key(session, key)
     try:

@@ -11,6 +11,8 @@ from models.letter import NOISE_SEED_MAX
 Identifier = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
 Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"\S")]
 Hex = Annotated[str, Field(pattern=r"^#[0-9A-Fa-f]{6}$"), AfterValidator(str.upper)]
+BIGINT_MAX = 2**63 - 1
+RowId = Annotated[int, Field(ge=0, le=BIGINT_MAX)]
 RowStatus = Literal["active", "inactive"]
 OldStatus = Literal["pending", "processing", "completed", "failed"]
 Status = Literal["pending", "processing", "completed", "failed", "canceled", "expired"]
@@ -49,8 +51,8 @@ class Catalog(BaseModel):
 
 
 class GenerateRequest(BaseModel):
-    family_id: str
-    color_id: str
+    family_id: Annotated[str, Field(max_length=100)]
+    color_id: Annotated[str, Field(max_length=100)]
     cuts: Cuts = ["recto", "cruzado"]
     seed: Seed | None = None
     quality: Literal["preview", "final"] = "final"
@@ -136,7 +138,7 @@ class ColorPatch(Strict):
     swatch_code: Annotated[str, Field(max_length=100)] | None = None
     swatch_url: Annotated[str, Field(max_length=2000)] | None = None
     status: RowStatus | None = None
-    fabric_family_id: int | None = None
+    fabric_family_id: RowId | None = None
 
 
 class StatusPatch(Strict):
@@ -144,7 +146,7 @@ class StatusPatch(Strict):
 
 
 class ColorMove(BaseModel):
-    fabric_family_id: int | None = None
+    fabric_family_id: RowId | None = None
 
 
 class GenerationJobRead(BaseModel):

@@ -3,6 +3,7 @@
 A colour on the wire is a fabric here. Storage keys only: URLs are made by the API.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -16,6 +17,12 @@ from models.errors import Conflict, InvalidInput, NotFound
 Row = TypeVar("Row")
 ACTIVE = "active"
 STATUSES = "status IN ('active', 'inactive')"
+
+
+class UnknownColor(InvalidInput):
+    """No fabric has this color_id."""
+
+    code = "unknown-color"
 
 
 class FabricFamily(Base):
@@ -127,7 +134,7 @@ def orderable_fabric(session: Session, color_id: str, family_id: str | None = No
         select(Fabric).where(Fabric.color_id == color_id).options(selectinload(Fabric.family))
     )
     if fabric is None:
-        raise InvalidInput(f"La tela «{color_id}» no existe en el catálogo.", "color_id")
+        raise UnknownColor(f"La tela «{color_id}» no existe en el catálogo.", "color_id")
     if family_id is not None and fabric.family.family_id != family_id:
         raise InvalidInput(f"La tela «{color_id}» no es de la familia «{family_id}».", "family_id")
     if fabric.status != ACTIVE or fabric.family.status != ACTIVE:
@@ -160,9 +167,11 @@ def list_families(
     return session.scalars(_paged(query.order_by(*order), page)).all()
 
 
-def family(session: Session, id: int) -> FabricFamily:
-    """Raises NotFound."""
-    found = session.get(FabricFamily, id, options=[selectinload(FabricFamily.fabrics)])
+def family(session: Session, id: int, to_write: bool = False) -> FabricFamily:
+    """`to_write` holds the row until the transaction ends. Raises NotFound."""
+    found = session.get(
+        FabricFamily, id, options=[selectinload(FabricFamily.fabrics)], with_for_update=to_write
+    )
     if found is None:
         raise NotFound(f"No existe la familia {id}.")
     return found
@@ -173,11 +182,12 @@ def create_family(
 ) -> FabricFamily:
     """Raises Conflict when the family_id or one of the color_ids is taken."""
     _refuse_taken_family_id(session, fields["family_id"])
-    _refuse_taken_color_ids(session, [fabric["color_id"] for fabric in fabrics])
+    color_ids = [fabric["color_id"] for fabric in fabrics]
+    _refuse_repeated_color_ids(color_ids)
+    _refuse_taken_color_ids(session, color_ids)
     created = FabricFamily(**fields, fabrics=[Fabric(**fabric) for fabric in fabrics])
     session.add(created)
-    session.flush()
-    return created
+    return _as_stored(session, created)
 
 
 def update_family(
@@ -186,29 +196,31 @@ def update_family(
     changes: dict[str, Any],
     fabrics: list[dict[str, Any]] | None = None,
 ) -> FabricFamily:
-    """Change fields; `fabrics` replaces the whole list, merged by color_id so that rows stay.
+    """Change fields; `fabrics` replaces the whole list, merged by color_id so that rows stay, and
+    so do their fields that are not named.
 
     Raises NotFound, and Conflict when an id belongs to another row.
     """
-    changed = family(session, id)
+    changed = family(session, id, to_write=True)
     if "family_id" in changes:
         _refuse_taken_family_id(session, changes["family_id"], own_id=id)
     for name, value in changes.items():
         setattr(changed, name, value)
     if fabrics is not None:
         _replace_fabrics(session, changed, fabrics)
-    session.flush()
-    return changed
+    return _as_stored(session, changed)
 
 
 def delete_family(session: Session, id: int) -> None:
     """Delete it and its fabrics. Orders keep their own copy of what was ordered."""
-    session.delete(family(session, id))
+    session.delete(family(session, id, to_write=True))
 
 
 def _replace_fabrics(session: Session, owner: FabricFamily, fabrics: list[dict[str, Any]]) -> None:
     kept = {fabric.color_id: fabric for fabric in owner.fabrics}
-    _refuse_taken_color_ids(session, [f["color_id"] for f in fabrics if f["color_id"] not in kept])
+    color_ids = [fields["color_id"] for fields in fabrics]
+    _refuse_repeated_color_ids(color_ids)
+    _refuse_taken_color_ids(session, [id for id in color_ids if id not in kept])
     wanted = []
     for fields in fabrics:
         row = kept.get(fields["color_id"]) or Fabric()
@@ -216,6 +228,13 @@ def _replace_fabrics(session: Session, owner: FabricFamily, fabrics: list[dict[s
             setattr(row, name, value)
         wanted.append(row)
     owner.fabrics = wanted
+
+
+def _as_stored(session: Session, changed: FabricFamily) -> FabricFamily:
+    """Write it and read it back: defaults, times, and the fabrics by name."""
+    session.flush()
+    session.refresh(changed)
+    return changed
 
 
 # --- fabrics --------------------------------------------------------------------------------------
@@ -239,9 +258,9 @@ def list_fabrics(
     return session.scalars(_paged(query.order_by(Fabric.name, Fabric.id), page)).all()
 
 
-def fabric(session: Session, id: int) -> Fabric:
-    """Raises NotFound."""
-    found = session.get(Fabric, id)
+def fabric(session: Session, id: int, to_write: bool = False) -> Fabric:
+    """`to_write` holds the row until the transaction ends. Raises NotFound."""
+    found = session.get(Fabric, id, with_for_update=to_write)
     if found is None:
         raise NotFound(f"No existe la tela {id}.")
     return found
@@ -249,7 +268,7 @@ def fabric(session: Session, id: int) -> Fabric:
 
 def update_fabric(session: Session, id: int, changes: dict[str, Any]) -> Fabric:
     """Raises NotFound (the fabric, or the family it should move to) and Conflict."""
-    changed = fabric(session, id)
+    changed = fabric(session, id, to_write=True)
     if "fabric_family_id" in changes:
         family(session, changes["fabric_family_id"])
     if "color_id" in changes and changes["color_id"] != changed.color_id:
@@ -261,12 +280,12 @@ def update_fabric(session: Session, id: int, changes: dict[str, Any]) -> Fabric:
 
 
 def delete_fabric(session: Session, id: int) -> None:
-    session.delete(fabric(session, id))
+    session.delete(fabric(session, id, to_write=True))
 
 
-def fabric_with_swatch(session: Session, swatch_key: str) -> Fabric | None:
-    """Any fabric whose swatch is stored under this key."""
-    return session.scalar(select(Fabric).where(Fabric.swatch_key == swatch_key).limit(1))
+def fabrics_with_swatch(session: Session, swatch_key: str) -> Sequence[Fabric]:
+    """All fabrics whose swatch is stored under this key: fabrics may share a photo."""
+    return session.scalars(select(Fabric).where(Fabric.swatch_key == swatch_key)).all()
 
 
 # --- what the seed adds ---------------------------------------------------------------------------
@@ -314,8 +333,13 @@ def _refuse_taken_family_id(session: Session, family_id: str, own_id: int | None
         raise Conflict(f"Ya existe una familia «{family_id}».")
 
 
+def _refuse_repeated_color_ids(color_ids: list[str]) -> None:
+    for color_id, times in Counter(color_ids).items():
+        if times > 1:
+            raise Conflict(f"La tela «{color_id}» está repetida.")
+
+
 def _refuse_taken_color_ids(session: Session, color_ids: list[str]) -> None:
-    repeated = {color_id for color_id in color_ids if color_ids.count(color_id) > 1}
     taken = session.scalars(select(Fabric.color_id).where(Fabric.color_id.in_(color_ids))).all()
-    for color_id in sorted(repeated) + sorted(taken):
-        raise Conflict(f"Ya existe una tela «{color_id}».")
+    if taken:
+        raise Conflict(f"Ya existe una tela «{min(taken)}».")
