@@ -3,13 +3,12 @@
 from collections import Counter
 from datetime import datetime
 from typing import Annotated
-from uuid import UUID
 
-from fastapi import APIRouter, BackgroundTasks, Depends, Query
+from fastapi import APIRouter, Depends, Query
 
 from api.auth import READ_ORDERS, WRITE_ORDERS, Needs
 from api.catalogue import Limit, Offset, Part
-from api.deps import BaseUrl, Transaction
+from api.deps import BaseUrl, OrderId, Transaction
 from api.files import link
 from api.schemas import FamilyCount, GenerationJobRead, GenerationStats, OldStatus
 from api.shop import OLD_STATUS
@@ -72,19 +71,18 @@ def read_stats(session: Transaction) -> GenerationStats:
 
 
 @router.get("/{id}", dependencies=MAY_READ)
-def read_order(id: UUID, session: Transaction, base: BaseUrl) -> GenerationJobRead:
+def read_order(id: OrderId, session: Transaction, base: BaseUrl) -> GenerationJobRead:
     return _order(base, generations.read(session, id))
 
 
 @router.delete("/{id}", status_code=204, dependencies=MAY_WRITE)
-def delete_order(id: UUID, session: Transaction, later: BackgroundTasks) -> None:
-    """Delete the order and, once that is committed, its pictures."""
+def delete_order(id: OrderId, session: Transaction) -> None:
+    """Delete the order with its pictures; 204 says that they are gone."""
     for key in generations.delete(session, id):
-        later.add_task(storage().delete, key)
+        storage().delete(key)
 
 
 def _order(base: str, view: GenerationView) -> GenerationJobRead:
-    reasons = [f"{job.cut_name}: {job.error or job.error_code}" for job in view.failures]
     return GenerationJobRead(
         id=view.number,
         job_id=view.id,
@@ -94,7 +92,7 @@ def _order(base: str, view: GenerationView) -> GenerationJobRead:
         cuts=view.cuts,
         seed=view.noise_seed,
         result_urls=[link(base, cut.image.object_key) for cut in view.best if cut.image] or None,
-        error_message=" ".join(reasons) or None,
+        error_message=view.reasons or None,
         created_at=view.created_at,
         updated_at=_updated_at(view),
         started_at=view.started_at,

@@ -26,10 +26,6 @@ router = APIRouter(prefix="/api/v1/generations", tags=["generations"])
 Orderer = Annotated[Principal, Depends(ShopNeeds(PLACE_ORDERS))]
 IdempotencyKey = Annotated[str | None, Header(min_length=1, max_length=255)]
 POLL_SECONDS = 1  # what Retry-After says while an order is not settled
-PUBLIC_ERRORS = {
-    "worker-lost": "El taller se detuvo varias veces con este dibujo.",
-    "released-too-often": "El taller se detuvo varias veces con este dibujo.",
-}
 
 
 @router.post("", status_code=202)
@@ -148,8 +144,7 @@ def _cut(job: generations.CutView) -> CutRead:
 
 
 def _error(job: generations.CutView) -> ErrorRead:
-    code = job.error_code or "error"
-    return ErrorRead(code=code, detail=job.error or PUBLIC_ERRORS.get(code, code))
+    return ErrorRead(code=job.error_code or "error", detail=job.reason)
 
 
 def _image(base: str, job: generations.CutView) -> ImageRead:

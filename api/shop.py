@@ -1,12 +1,12 @@
 """The existing shop client's wire contract, field for field: catalogue, order, poll, upload."""
 
 from typing import Annotated
-from uuid import UUID
 
 from fastapi import APIRouter, Depends, UploadFile
 
 from api.auth import PLACE_ORDERS, READ_CATALOGUE, READ_ORDERS, Principal, ShopNeeds
-from api.deps import Address, BaseUrl, Transaction, count_against_limit
+from api.deps import Address, BaseUrl, OrderId, Transaction, count_against_limit
+from api.errors import BadRequest
 from api.files import key_of, link
 from api.schemas import (
     Catalog,
@@ -18,7 +18,7 @@ from api.schemas import (
     OldStatus,
     UploadResponse,
 )
-from api.swatches import WidthMm, keep_photo, read_capped
+from api.swatches import UploadRefused, WidthMm, keep_photo, read_capped
 from models import catalogue, generations, swatches
 from models.database import Session
 from models.errors import InvalidInput, NotFound
@@ -70,7 +70,7 @@ def generate(
 
 
 @router.get("/jobs/{id}", dependencies=[Depends(ShopNeeds(READ_ORDERS))])
-def read_job(id: UUID, session: Transaction, base: BaseUrl) -> JobResponse:
+def read_job(id: OrderId, session: Transaction, base: BaseUrl) -> JobResponse:
     """How an order is doing. Never rate-limited: one refusal would end an old client's wait."""
     view = generations.read(session, id)
     return JobResponse(
@@ -93,7 +93,10 @@ def upload_swatch(
     """Upload a photo of cloth. The swatch_url is the only address that /generate accepts beside
     the catalogue's own."""
     content = read_capped(file)
-    swatch = keep_photo(session, address, content, width_mm)
+    try:
+        swatch = keep_photo(session, address, content, width_mm)
+    except UploadRefused as error:
+        raise BadRequest(str(error), "file") from error
     return UploadResponse(
         swatch_url=link(base, swatch.object_key),
         filename=file.filename or "",
@@ -109,10 +112,10 @@ def _uploaded_swatch(session: Session, base: str, order: GenerateRequest) -> Swa
     if order.swatch_url is None:
         return None
     key = key_of(base, order.swatch_url)
-    owner = catalogue.fabric_with_swatch(session, key)
-    if owner is None:
+    owners = {fabric.color_id for fabric in catalogue.fabrics_with_swatch(session, key)}
+    if not owners:
         return swatches.orderable_by_key(session, key)
-    if owner.color_id != order.color_id:
+    if order.color_id not in owners:
         raise InvalidInput("La muestra es de otra tela que la elegida.", "swatch_url")
     return None
 
@@ -166,9 +169,8 @@ def _duration_ms(view: generations.GenerationView) -> int | None:
 
 def _meta(view: generations.GenerationView) -> dict[str, str]:
     meta = {"seed": str(view.noise_seed), "progress": str(_progress(view))}
-    reasons = [f"{job.cut_name}: {job.error or job.error_code}" for job in view.failures]
-    reasons += [END_REASONS[view.status]] if view.status in END_REASONS else []
-    return meta | ({"error": " ".join(reasons)} if reasons else {})
+    reason = END_REASONS.get(view.status) or view.reasons
+    return meta | ({"error": reason} if reason else {})
 
 
 def _progress(view: generations.GenerationView) -> int:

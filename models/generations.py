@@ -25,6 +25,34 @@ from models.settings import settings
 from models.swatches import Swatch
 
 Quality = Literal["preview", "final"]
+OUR_FAULT = "El dibujo falló por un problema nuestro."
+LOST = "El taller se detuvo varias veces con este dibujo."
+# What broke on our side is said in a sentence of ours: its own words are for the log.
+PUBLIC_REASONS = {
+    "worker-lost": LOST,
+    "released-too-often": LOST,
+    "engine-failed": OUR_FAULT,
+    "storage-error": OUR_FAULT,
+    "database-unavailable": OUR_FAULT,
+}
+
+
+class IdempotencyMismatch(InvalidInput):
+    """The key was used before, with another order."""
+
+    code = "idempotency-mismatch"
+
+
+class AlreadyFinished(Conflict):
+    """Nothing of the order is left to cancel."""
+
+    code = "already-finished"
+
+
+class QueueFull(RateLimited):
+    """More jobs wait than QUEUE_CAP allows."""
+
+    code = "queue-full"
 
 
 class Generation(Base):
@@ -111,7 +139,7 @@ def place(session: Session, order: Order) -> UUID:
     """Write the generation and its jobs; the id is what clients poll.
 
     The same idempotency key with the same order gives the same id and writes nothing. Raises
-    InvalidInput (names the field), Conflict (same key, other order) and RateLimited (queue full).
+    InvalidInput (names the field), IdempotencyMismatch (same key, other order) and QueueFull.
     """
     if (placed := _placed_before(session, order)) is not None:
         return placed
@@ -138,7 +166,7 @@ def _checked_cuts(cuts: Sequence[str]) -> Sequence[str]:
 def _refuse_full_queue(session: Session) -> None:
     cap = settings().queue_cap
     if queue.depth(session, most=cap) >= cap:
-        raise RateLimited("Hay demasiados pedidos en espera; intenta de nuevo en un momento.", 10)
+        raise QueueFull("Hay demasiados pedidos en espera; intenta de nuevo en un momento.", 10)
 
 
 def _generation(order: Order, fabric: Fabric) -> Generation:
@@ -256,7 +284,7 @@ def _placed_before(session: Session, order: Order) -> UUID | None:
     who = {"owner": order.owner, "idempotency_key": order.idempotency_key}
     row = session.execute(PLACED_BEFORE, who).one_or_none()
     if row is not None and row.request_sha256 != _request_sha256(order):
-        raise Conflict("Esta clave de idempotencia ya se usó con otro pedido.")
+        raise IdempotencyMismatch("Esta clave de idempotencia ya se usó con otro pedido.")
     return None if row is None else row.id
 
 
@@ -278,6 +306,11 @@ class CutView:
     started_at: datetime | None
     settled_at: datetime | None
     image: Row[Any] | None
+
+    @property
+    def reason(self) -> str:
+        """Why it failed, in a sentence for clients."""
+        return PUBLIC_REASONS.get(self.error_code or "") or self.error or OUR_FAULT
 
 
 @dataclass(frozen=True)
@@ -339,6 +372,11 @@ class GenerationView:
     @property
     def failures(self) -> list[CutView]:
         return [job for job in self.deciding if job.status == "failed"]
+
+    @property
+    def reasons(self) -> str:
+        """What failed and why, cut by cut; empty when nothing did."""
+        return " ".join(f"{job.cut_name}: {job.reason}" for job in self.failures)
 
 
 READ = text("""
@@ -414,10 +452,10 @@ def _cut_view(row: Row[Any]) -> CutView:
 
 
 def cancel(session: Session, id: UUID) -> GenerationView:
-    """Cancel what is left of it. Raises NotFound, and Conflict when everything is settled."""
+    """Cancel what is left of it. Raises NotFound, and AlreadyFinished when all is settled."""
     before = read(session, id)
     if queue.cancel(session, id) == 0:
-        raise Conflict(f"El pedido ya terminó ({before.status}).")
+        raise AlreadyFinished(f"El pedido ya terminó ({before.status}).")
     return read(session, id)
 
 
@@ -482,8 +520,8 @@ SELECT (SELECT count(*) FROM gone) AS deleted, array(SELECT object_key FROM doom
 
 
 def delete(session: Session, id: UUID) -> list[str]:
-    """Delete the order, its jobs and image rows; returns the object keys to delete after the
-    commit. Raises NotFound."""
+    """Delete the order, its jobs and image rows; returns the object keys, for the caller to delete
+    before it commits: if that fails, the rows still say what is left to do. Raises NotFound."""
     deleted, object_keys = session.execute(DELETE, {"id": id}).one()
     if not deleted:
         raise NotFound("No existe ese pedido.")
