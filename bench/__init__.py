@@ -1,1 +1,1 @@
-"""Every number that README.md and bench/RESULTS.md quote: `make bench` or `python -m bench.NAME`."""
+"""Every number that README and bench/RESULTS.md quote: `make bench`, or `python -m bench.NAME`."""
