@@ -3,8 +3,8 @@
     picture = tone(base + light * cloth(u, v) + surface)     in linear light, where there is cloth
     picture = the look's base, byte for byte                 everywhere else
 
-The maths is the pack format's own. The speed comes from working on cloth pixels only, in bands that
-stay in the processor's cache, with four-channel pixels (OpenCV samples those fastest), on threads.
+The maths is the pack format's own. The speed comes from working on cloth pixels only, in bands
+shared out to threads, with four-channel pixels (OpenCV samples those fastest) in kept buffers.
 """
 
 import math
@@ -26,11 +26,13 @@ from worker.colour import LEVEL_OF_LINEAR, LINEAR_STEPS
 from worker.engines import Picture, Rendering, Tick
 from worker.looks import MAX_CM_PER_PX, ROW, Look, load_look
 
+Array = NDArray[np.float32]
+Offsets = tuple[tuple[float, float], ...]
+
 # Eight rooks: one sample in each eighth of the pixel's width and of its height. Stripes and weaves,
 # upright and level as most of tailoring is, are averaged over eight positions; over exactly one
 # pixel, because a box of one pixel is blind to what would beat with the pixels. Offsets from the
 # middle in px; each stands for itself and its mirror image.
-Offsets = tuple[tuple[float, float], ...]
 EIGHT_ROOKS: Offsets = (
     (-0.4375, -0.1875),
     (-0.3125, 0.3125),
@@ -41,20 +43,20 @@ CENTRE: Offsets = ()  # one sample per pixel, without anti-aliasing
 TILE_RESOLUTION = 2.0  # prepared tile pixels per picture pixel: bilinear sampling blurs no detail
 BLUR_PX = 0.3  # low-pass of the tile, sigma in picture pixels; the taps average the rest
 SHEEN = 0.012  # linear light, see surface_light()
-BAND_ROWS = 64  # of ROW cloth pixels
-CLOTHS_KEPT = 16  # prepared; about 1 MB each
-
-Array = NDArray[np.float32]
+BAND_ROWS = 64  # of ROW cloth pixels; with fewer, calling costs more than computing
+CLOTHS_KEPT = 16  # prepared; a hand-wide one is about 1 MB
 
 
 @dataclass(frozen=True, eq=False)
 class Bolt:
-    """A cloth made ready for pictures of one resolution."""
+    """A cloth made ready for pictures of one resolution; sizes are width and height of a repeat."""
 
-    cloth: Cloth
-    size_px: tuple[int, int]  # width and height of one repeat
+    size_cm: tuple[float, float]
+    size_px: tuple[int, int]
     margin_px: int
     padded: Array  # BGR0: one repeat, continued by the margin on every side and one pixel more
+    origin: dict[str, Any]  # what the recipe tells of the cloth
+    degraded: tuple[str, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +76,7 @@ class Form:
 
 
 class Scratch:
-    """One thread's buffers, kept between bands and pictures: they fit its cache."""
+    """One thread's buffers, kept between bands and pictures: fresh memory is slow memory."""
 
     def __init__(self) -> None:
         self.middle = np.empty((2, BAND_ROWS, ROW), np.float32)
@@ -116,7 +118,7 @@ class DrapeEngine:
         tick(0.5)
         picture = self.dress(form, bolt)
         tick(1.0)
-        return Rendering(picture, self._recipe(form, bolt), bolt.cloth.degraded)
+        return Rendering(picture, self._recipe(form, bolt), bolt.degraded)
 
     def dress(self, form: Form, bolt: Bolt) -> Picture:
         """The picture of a look in a cloth: uint8 BGR of the look's size."""
@@ -165,7 +167,6 @@ class DrapeEngine:
 
     def _recipe(self, form: Form, bolt: Bolt) -> dict[str, Any]:
         look = form.look
-        width_cm, height_cm = bolt.cloth.size_cm
         return {
             "engine": self.name,
             "engine_version": self.version,
@@ -175,9 +176,7 @@ class DrapeEngine:
             "taps": form.taps,
             "blur_px": BLUR_PX,
             "sheen": SHEEN,
-            "cloth": bolt.cloth.kind,
-            "cloth_px_per_cm": round(bolt.cloth.px_per_cm, 4),
-            "cloth_repeat_mm": [round(width_cm * 10, 3), round(height_cm * 10, 3)],
+            **bolt.origin,
         }
 
 
@@ -196,10 +195,22 @@ def bolt_of(cloth: Cloth, picture_px_per_cm: float) -> Bolt:
     """Low-pass a cloth to what a picture of this resolution can show."""
     resolution = TILE_RESOLUTION * picture_px_per_cm
     tile = cloths.resampled(cloth, resolution, BLUR_PX / picture_px_per_cm)
-    margin = math.ceil(MAX_CM_PER_PX * min(resolution, cloth.px_per_cm)) + 1
+    size_px = (tile.shape[1], tile.shape[0])
+    px_per_cm = max(px / cm for px, cm in zip(size_px, cloth.size_cm, strict=True))
+    margin = math.ceil(MAX_CM_PER_PX * px_per_cm) + 1  # no sample lies farther from the middle
     sides = (margin, margin + 1)
-    padded = _four_channels(np.pad(tile, (sides, sides, (0, 0)), mode="wrap"))
-    return Bolt(cloth, (tile.shape[1], tile.shape[0]), margin, padded)
+    return Bolt(
+        size_cm=cloth.size_cm,
+        size_px=size_px,
+        margin_px=margin,
+        padded=_four_channels(np.pad(tile, (sides, sides, (0, 0)), mode="wrap")),
+        origin={
+            "cloth": cloth.kind,
+            "cloth_px_per_cm": round(cloth.px_per_cm, 4),
+            "cloth_repeat_mm": [round(cm * 10, 3) for cm in cloth.size_cm],
+        },
+        degraded=cloth.degraded,
+    )
 
 
 def form_of(look: Look, pairs: Offsets = EIGHT_ROOKS) -> Form:
@@ -262,7 +273,7 @@ def _sampled(form: Form, bolt: Bolt, band: slice, scratch: Scratch) -> Array:
     middle, offset, at = (a[:, :rows] for a in (scratch.middle, scratch.offset, scratch.at))
     sample, total = scratch.sample[:rows], scratch.total[:rows]
     repeat_px = np.array(bolt.size_px, np.float32).reshape(2, 1, 1)
-    width_cm, height_cm = bolt.cloth.size_cm  # v goes up the cloth, rows go down the tile
+    width_cm, height_cm = bolt.size_cm  # v goes up the cloth, rows go down the tile
     repeats_per_cm = np.array((1 / width_cm, -1 / height_cm), np.float32).reshape(2, 1, 1)
     _place(form.uv[:, band], repeats_per_cm, repeat_px, bolt.margin_px, middle, at)
     if not form.pairs:
