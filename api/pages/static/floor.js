@@ -35,6 +35,7 @@ function chosenCuts() {
 async function start(cloth, cuts) {
   if (cloth.kind === "photo" && !cloth.swatchId) return tell(t("reason.photo_expired"));
   leave();
+  withdraw();
   const mine = new AbortController();
   watching = mine;
   const sending = unsent(cloth, cuts);
@@ -84,10 +85,14 @@ async function watch(order, mine) {
   });
 }
 
-// Another order takes the stage: one that is still being made for nobody is canceled.
+// Another order takes the stage.
 function leave() {
   watching?.abort();
   watching = null;
+}
+
+// Another cloth or cut was wanted instead: what is still being made for nobody is canceled.
+function withdraw() {
   if (current?.urls && !isSettled(current)) cancel(current).catch(() => {});
 }
 

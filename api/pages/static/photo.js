@@ -55,6 +55,7 @@ export function showAgain(kept) {
   open(true);
   preview.src = kept.url;
   width.value = kept.widthMm ?? "";
+  width.readOnly = true; // the file itself is gone: another width needs another photo
   likeness.value = kept.colorId ?? "";
   say(kept.widthMm ? t("photo.ready", { mm: kept.widthMm }) : t("photo.ready_no_width"));
   use.hidden = true;
@@ -72,6 +73,7 @@ function take(picked) {
   }
   if (preview.src.startsWith("blob:")) URL.revokeObjectURL(preview.src);
   file = picked;
+  width.readOnly = false;
   preview.src = URL.createObjectURL(picked);
   open(true);
   use.hidden = false;

@@ -201,7 +201,9 @@ class Figure {
     const key = JSON.stringify(words, (name, value) => (typeof value === "function" ? 0 : value));
     if (key === this.said) return this.advance(words?.percent);
     this.said = key;
+    const first = !this.status.firstChild;
     this.status.replaceChildren(...(words ? [card(words)] : []));
+    this.status.firstChild?.classList.toggle("first", first);
     return this.advance(words?.percent);
   }
 
