@@ -9,6 +9,7 @@ shared out to threads, with four-channel pixels (OpenCV samples those fastest) i
 
 import math
 from collections import OrderedDict
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,7 +44,7 @@ CENTRE: Offsets = ()  # one sample per pixel, without anti-aliasing
 TILE_RESOLUTION = 2.0  # prepared tile pixels per picture pixel: bilinear sampling blurs no detail
 BLUR_PX = 0.3  # low-pass of the tile, sigma in picture pixels; the taps average the rest
 SHEEN = 0.012  # linear light, see surface_light()
-BAND_ROWS = 64  # of ROW cloth pixels; with fewer, calling costs more than computing
+BAND_ROWS = 48  # of ROW cloth pixels; with fewer, calling costs more than computing
 CLOTHS_KEPT = 16  # prepared; a hand-wide one is about 1 MB
 
 
@@ -123,10 +124,10 @@ class DrapeEngine:
     def dress(self, form: Form, bolt: Bolt) -> Picture:
         """The picture of a look in a cloth: uint8 BGR of the look's size."""
         out = form.base.copy()
-        starts, share = range(0, len(form.light), BAND_ROWS), len(self._scratches)
+        starts = iter(range(0, len(form.light), BAND_ROWS))  # one for all: who is free takes a band
         jobs = [
-            self._pool.submit(_dress_bands, out, form, bolt, starts[k::share], scratch)
-            for k, scratch in enumerate(self._scratches)
+            self._pool.submit(_dress_bands, out, form, bolt, starts, scratch)
+            for scratch in self._scratches
         ]
         for job in jobs:
             job.result()
@@ -256,7 +257,7 @@ def _four_channels(bgr: Array) -> Array:
 
 
 def _dress_bands(
-    out: NDArray[np.uint8], form: Form, bolt: Bolt, starts: range, scratch: Scratch
+    out: NDArray[np.uint8], form: Form, bolt: Bolt, starts: Iterator[int], scratch: Scratch
 ) -> None:
     pixels = out.view(np.uint32).reshape(-1)  # one store per pixel instead of three
     for start in starts:
