@@ -396,10 +396,11 @@ def uploaded(client: httpx.Client) -> str:
     return str(answer.json()["swatch_url"])
 
 
-def letter_key(id: str) -> str | None:
+def letter_key(id: str) -> str:
     """The storage key that the worker will read for this order."""
     query = "SELECT letter->>'swatch_key' FROM jobs WHERE generation_id = :id LIMIT 1"
-    key: str | None = sql(query, id=id)
+    key = sql(query, id=id)
+    assert isinstance(key, str)
     return key
 
 
@@ -421,9 +422,7 @@ def test_an_uploaded_swatch_is_what_the_worker_gets(
 ) -> None:
     url = uploaded(client)
     id = ordered(client, **cloth, swatch_url=url)
-    key = letter_key(id)
-    assert key is not None
-    assert urlsplit(url).path == f"/files/{key}"
+    assert urlsplit(url).path == f"/files/{letter_key(id)}"
     assert sql("SELECT uploaded_swatch FROM generations WHERE id = :id", id=id) is True
 
 
