@@ -10,7 +10,7 @@ from pathlib import Path
 
 from models import workers
 from models.database import transaction
-from models.errors import DatabaseUnavailable
+from models.errors import DatabaseUnavailable, StylistError
 from models.logs import start_logging
 from models.settings import ROOT, settings
 from models.storage import storage
@@ -44,9 +44,12 @@ def _engines() -> list[Engine]:
     """The deployment's engines, drafts first, loaded and warm."""
     names = dict.fromkeys([settings().draft_engine, settings().chosen_final_engine])
     slow = settings().mock_render_seconds
-    engines = [engine_named(name, LOOKS, slow) for name in names]
-    for engine in engines:
-        engine.setup()
+    try:
+        engines = [engine_named(name, LOOKS, slow) for name in names]
+        for engine in engines:
+            engine.setup()
+    except StylistError as error:
+        raise SystemExit(str(error)) from error  # it must not render something else instead
     return engines
 
 

@@ -2,6 +2,8 @@
 
 drape         the cloth laid over a look pack, on the CPU, in milliseconds (the default)
 mock          a flat placeholder, at once: for load tests
+sdxl_inpaint  the draped picture painted over by SDXL inside the garment, on a GPU
+sdxl_full     the whole picture painted by SDXL, on a GPU
 """
 
 from collections.abc import Callable
@@ -14,6 +16,7 @@ from numpy.typing import NDArray
 
 from models.errors import InvalidInput
 from models.letter import Letter
+from models.settings import settings
 
 Picture = NDArray[np.uint8]  # (height, width, 3), sRGB levels, BGR order as OpenCV has it
 Tick = Callable[[float], None]  # told the share done, 0..1; raises when the render must stop
@@ -56,4 +59,26 @@ def engine_named(name: str, looks_dir: Path, mock_render_seconds: float = 0.0) -
             from worker.engines.mock import MockEngine
 
             return MockEngine(mock_render_seconds)
-    raise InvalidInput(f"No hay un motor «{name}»: use drape o mock.", "engine")
+        case "sdxl_inpaint" | "sdxl_full":
+            return _photoreal(name, looks_dir)
+    raise InvalidInput(
+        f"No hay un motor «{name}»: use drape, mock, sdxl_inpaint o sdxl_full.", "engine"
+    )
+
+
+def _photoreal(name: str, looks_dir: Path) -> Engine:
+    """A photoreal engine, by the settings. Raises WeightsMissing before torch is imported."""
+    from worker.weights import needed, shelf
+
+    weights, chosen = shelf(), settings()
+    needs = needed(name, chosen, weights)
+    weights.require(needs, name)
+    if name == "sdxl_full":
+        from worker.engines.sdxl_full import SdxlFullEngine
+        from worker.engines.sdxl_recipe import full_recipe
+
+        return SdxlFullEngine(looks_dir, weights, full_recipe(chosen), needs)
+    from worker.engines.sdxl_inpaint import SdxlInpaintEngine
+    from worker.engines.sdxl_recipe import inpaint_recipe
+
+    return SdxlInpaintEngine(looks_dir, weights, inpaint_recipe(chosen), needs)

@@ -1,0 +1,224 @@
+"""A tiny SDXL with random weights, on disk as the real one is: it is loaded by the same code.
+
+    python tests/worker/sdxl_tiny.py FOLDER     weights and weights.toml for WEIGHTS_DIR, _MANIFEST
+
+Cells of two pixels (a VAE of two blocks), a UNet of one level without and one with attention,
+ControlNet-Union with zero convolutions that are not zero, an IP-Adapter Plus under its published
+names, and a tokenizer of single letters.
+"""
+
+import hashlib
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import AutoencoderKL, ControlNetUnionModel, UNet2DConditionModel
+from safetensors.torch import save_file
+from transformers import (
+    CLIPTextConfig,
+    CLIPTextModel,
+    CLIPTextModelWithProjection,
+    CLIPTokenizer,
+    CLIPVisionConfig,
+    CLIPVisionModelWithProjection,
+)
+
+WIDTH = 64  # of the words: two text encoders of 32
+VIEW_WIDTH = 32  # of the image encoder
+NETWORK: dict[str, Any] = {
+    "block_out_channels": (32, 64),
+    "layers_per_block": 2,
+    "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D"),
+    "attention_head_dim": (2, 4),
+    "use_linear_projection": True,
+    "addition_embed_type": "text_time",
+    "addition_time_embed_dim": 8,
+    "transformer_layers_per_block": (1, 2),
+    "projection_class_embeddings_input_dim": 80,  # six sizes of 8 and 32 of the pooled words
+    "cross_attention_dim": WIDTH,
+}
+
+LAYER: dict[str, tuple[int, ...]] = {
+    "0.norm1.weight": (VIEW_WIDTH,),
+    "0.norm1.bias": (VIEW_WIDTH,),
+    "0.norm2.weight": (VIEW_WIDTH,),
+    "0.norm2.bias": (VIEW_WIDTH,),
+    "0.to_q.weight": (64, VIEW_WIDTH),
+    "0.to_kv.weight": (128, VIEW_WIDTH),
+    "0.to_out.weight": (VIEW_WIDTH, 64),
+    "1.0.weight": (VIEW_WIDTH,),
+    "1.0.bias": (VIEW_WIDTH,),
+    "1.1.weight": (4 * VIEW_WIDTH, VIEW_WIDTH),
+    "1.3.weight": (VIEW_WIDTH, 4 * VIEW_WIDTH),
+}
+
+
+def make(folder: Path) -> Path:
+    """Write all weights below `folder`; returns the path of their manifest."""
+    torch.manual_seed(7)
+    unet = _unet(4)
+    _save_base(folder / "sdxl-base", unet)
+    _vae().save_pretrained(folder / "vae-fp16-fix")
+    _control().save_pretrained(folder / "control-union")
+    _save_ip_adapter(folder / "ip-adapter-plus", unet)
+    _refiner().save_pretrained(folder / "sdxl-refiner" / "unet", variant="fp16")
+    _unet(9).save_pretrained(folder / "sdxl-inpaint-9ch" / "unet", variant="fp16")
+    return _write_manifest(folder)
+
+
+def _unet(channels: int) -> Any:
+    return UNet2DConditionModel(
+        **NETWORK,
+        sample_size=32,
+        in_channels=channels,
+        out_channels=4,
+        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+    )
+
+
+def _refiner() -> Any:
+    """Reads the second text encoder alone, and a score in place of the target's size."""
+    about = NETWORK | {"cross_attention_dim": 32, "projection_class_embeddings_input_dim": 72}
+    return UNet2DConditionModel(
+        **about,
+        sample_size=32,
+        in_channels=4,
+        out_channels=4,
+        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+    )
+
+
+def _vae() -> Any:
+    return AutoencoderKL(
+        block_out_channels=[32, 64],
+        down_block_types=["DownEncoderBlock2D"] * 2,
+        up_block_types=["UpDecoderBlock2D"] * 2,
+        latent_channels=4,
+        sample_size=128,
+        scaling_factor=0.13025,
+    )
+
+
+def _control() -> Any:
+    control = ControlNetUnionModel(
+        **NETWORK,
+        conditioning_embedding_out_channels=(16, 32),
+        num_control_type=8,
+        num_trans_channel=32,
+        num_trans_head=4,
+        num_proj_channel=32,
+    )
+    for name, weight in control.named_parameters():
+        if not weight.any():  # zero at first by design: then no control would be felt
+            torch.nn.init.normal_(weight, std=0.05 if "controlnet" in name else 0.02)
+    return control
+
+
+def _save_base(folder: Path, unet: Any) -> None:
+    unet.save_pretrained(folder / "unet", variant="fp16")
+    about = CLIPTextConfig(
+        vocab_size=517,
+        hidden_size=32,
+        intermediate_size=37,
+        num_attention_heads=4,
+        num_hidden_layers=5,
+        projection_dim=32,
+        bos_token_id=515,
+        eos_token_id=516,
+        pad_token_id=516,
+        max_position_embeddings=77,
+    )
+    kinds = {"text_encoder": CLIPTextModel, "text_encoder_2": CLIPTextModelWithProjection}
+    for name, kind in kinds.items():
+        kind(about).eval().save_pretrained(folder / name, variant="fp16")
+    for name in ("tokenizer", "tokenizer_2"):
+        _tokenizer(folder / name).save_pretrained(folder / name)
+
+
+def _tokenizer(folder: Path) -> Any:
+    """Every byte a token, alone and at a word's end, two merges, and the two marks."""
+    folder.mkdir(parents=True, exist_ok=True)
+    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    letters = [chr(code) for code in printable]
+    letters += [chr(256 + n) for n in range(256 - len(letters))]
+    words = [*letters, *(f"{letter}</w>" for letter in letters), "su", "it</w>", "suit</w>"]
+    vocabulary = {word: n for n, word in enumerate([*words, "<|startoftext|>", "<|endoftext|>"])}
+    (folder / "vocab.json").write_text(json.dumps(vocabulary), encoding="utf-8")
+    merges = "#version: 0.2\ns u\ni t</w>\nsu it</w>\n"
+    (folder / "merges.txt").write_text(merges, encoding="utf-8")
+    return CLIPTokenizer.from_pretrained(folder, model_max_length=77)
+
+
+def _save_ip_adapter(folder: Path, unet: Any) -> None:
+    about = CLIPVisionConfig(
+        hidden_size=VIEW_WIDTH,
+        intermediate_size=37,
+        num_attention_heads=4,
+        num_hidden_layers=5,
+        projection_dim=32,
+        patch_size=14,
+        image_size=224,
+    )
+    encoder = CLIPVisionModelWithProjection(about).eval()
+    encoder.save_pretrained(folder / "models" / "image_encoder")
+    (folder / "sdxl_models").mkdir(parents=True)
+    weights = _projection() | _attentions(unet)
+    save_file(weights, folder / "sdxl_models" / "ip-adapter-plus_sdxl_vit-h.safetensors")
+
+
+def _projection() -> dict[str, torch.Tensor]:
+    """The resampler: 257 patches to 4 tokens as wide as words, four layers of one head of 64."""
+    shapes: dict[str, tuple[int, ...]] = {
+        "latents": (1, 4, VIEW_WIDTH),
+        "proj_in.weight": (VIEW_WIDTH, VIEW_WIDTH),
+        "proj_in.bias": (VIEW_WIDTH,),
+        "proj_out.weight": (WIDTH, VIEW_WIDTH),
+        "proj_out.bias": (WIDTH,),
+        "norm_out.weight": (WIDTH,),
+        "norm_out.bias": (WIDTH,),
+    }
+    for layer in range(4):
+        shapes |= {f"layers.{layer}.{name}": shape for name, shape in LAYER.items()}
+    return {f"image_proj.{name}": torch.randn(shape) * 0.3 for name, shape in shapes.items()}
+
+
+def _attentions(unet: Any) -> dict[str, torch.Tensor]:
+    """Keys and values of the swatch for each cross-attention, numbered 1, 3, 5 ... as published."""
+    modules = dict(unet.named_modules())
+    names = [name.removesuffix(".processor") for name in unet.attn_processors]
+    crossing = [modules[name] for name in names if name.endswith("attn2")]
+    weights = {}
+    for n, attention in enumerate(crossing):
+        for part in ("to_k_ip", "to_v_ip"):
+            shape = (attention.inner_dim, WIDTH)
+            weights[f"ip_adapter.{2 * n + 1}.{part}.weight"] = torch.randn(shape) * 0.3
+    return weights
+
+
+def _write_manifest(folder: Path) -> Path:
+    lines = []
+    for weights in sorted(path for path in folder.iterdir() if path.is_dir()):
+        lines += [
+            "[[weights]]",
+            f'id = "{weights.name}"',
+            'purpose = "tests"',
+            f'repository = "tiny/{weights.name}"',
+            'revision = "tiny"',
+            'licence = "random numbers"',
+            "commercial_ok = true",
+            "vram_gb = 0.1",
+            "[weights.files]",
+        ]
+        for path in sorted(path for path in weights.rglob("*") if path.is_file()):
+            digest = hashlib.sha256(path.read_bytes()).hexdigest()
+            about = f'{{ bytes = {path.stat().st_size}, sha256 = "{digest}" }}'
+            lines.append(f'"{path.relative_to(weights).as_posix()}" = {about}')
+    manifest = folder / "weights.toml"
+    manifest.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return manifest
+
+
+if __name__ == "__main__":
+    print(make(Path(sys.argv[1])))

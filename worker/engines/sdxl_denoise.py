@@ -1,0 +1,202 @@
+"""The denoise loop: the recipe on one page. Latents float32, networks in the pipeline's dtype.
+
+Notation: B cuts in the batch; h, w latent cells; H, W pixels; R rows: 1, or 2 with guidance; sigma
+the noise's standard deviation beside clean latents (variance exploding). Sampler: DPM-Solver++(2M),
+Lu et al. 2022, arXiv 2211.01095, without noise after the first. Sigmas: Karras et al. 2022, arXiv
+2206.00364, eq. 5, rho = 7. Mask: Differential Diffusion, Levin and Fried 2023, arXiv 2306.00950.
+"""
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import torch
+
+from models.errors import EngineFailed
+from worker.engines import Tick
+from worker.engines.sdxl_pipeline import Painter, Pipeline
+from worker.engines.sdxl_recipe import Recipe
+
+RHO = 7.0
+TRAINING_STEPS = 1000
+BETAS = (0.00085, 0.012)  # of SDXL's training, linear in the square root
+MODES = {"depth": 1, "edges": 3, "tile": 6}  # of ControlNet-Union
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """What a batch of B cuts is painted from."""
+
+    known: torch.Tensor  # (B, 4, h, w) latents of the draped composites
+    noise: torch.Tensor  # (B, 4, h, w) standard normal, one seed per cut
+    freedom: torch.Tensor  # (B, 1, h, w) 0: stays as known, 1: painted from the first step
+    maps: dict[str, torch.Tensor]  # (B, 3, H, W) 0..1 by name: edges, depth, tile
+    swatch: torch.Tensor | None  # (2, B, views, 257, 1280): unseen, seen
+    masked: torch.Tensor | None = None  # (B, 5, h, w) mask and masked latents, for 9 channels
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step, from `sigma` to `sigma_next`; `number` counts from 0."""
+
+    number: int
+    sigma_before: float | None
+    sigma: float
+    sigma_next: float
+
+    @property
+    def time(self) -> float:
+        return timestep_of(self.sigma)
+
+
+def denoise(pipeline: Pipeline, recipe: Recipe, scene: Scene, tick: Tick) -> torch.Tensor:
+    """Painted latents (B, 4, h, w). Raises whatever `tick` raises, within one step."""
+    with torch.inference_mode():
+        steps = steps_of(recipe)
+        x = scene.known + steps[0].sigma * scene.noise  # (B, 4, h, w)
+        clean_before: torch.Tensor | None = None
+        for step in steps:
+            tick(step.number / len(steps))
+            held = scene.freedom < 1 - step.number / len(steps)  # (B, 1, h, w) not yet free
+            x = torch.where(held, scene.known + step.sigma * scene.noise, x)
+            noise = predicted_noise(pipeline, recipe, scene, x, step)  # (B, 4, h, w)
+            clean = x - step.sigma * noise  # (B, 4, h, w) clean latents as far as can be told
+            x = advanced(x, clean, clean_before, step)
+            clean_before = clean
+        tick(1.0)
+        return torch.where(scene.freedom > 0, x, scene.known)
+
+
+def predicted_noise(
+    pipeline: Pipeline, recipe: Recipe, scene: Scene, x: torch.Tensor, step: Step
+) -> torch.Tensor:
+    """The noise in x, (B, 4, h, w) float32. Where the recipe guides, the UNet is asked about two
+    rows at once, without prompt and swatch and with them; elsewhere about one."""
+    rows = slice(0, 2) if recipe.guides(step.number) else slice(1, 2)
+    refiner = pipeline.refiner if recipe.refines(step.number) else None
+    painter = refiner or pipeline.base
+    latents = (x / math.sqrt(step.sigma**2 + 1)).to(pipeline.dtype)  # unit variance, as trained
+    latents = latents.repeat(rows.stop - rows.start, 1, 1, 1)  # (R x B, 4, h, w)
+    asked = conditions(pipeline, scene, painter, rows) | {"timestep": _moment(pipeline, step)}
+    if controls := recipe.controls_at(step.number):
+        asked |= residuals(pipeline, controls, scene, latents, asked)
+    if painter is pipeline.base:
+        latents = _with_mask(latents, scene)
+        asked["added_cond_kwargs"] |= _swatch_of(scene, rows)
+    answer = painter.unet(latents, **asked, return_dict=False)[0].float()  # (R x B, 4, h, w)
+    if not recipe.guides(step.number):
+        return torch.as_tensor(answer)
+    without, with_words = answer.chunk(2)
+    return torch.as_tensor(without + recipe.guidance * (with_words - without))
+
+
+def conditions(pipeline: Pipeline, scene: Scene, painter: Painter, rows: slice) -> dict[str, Any]:
+    """The UNet's words, (R x B, 77, channels), and its micro-conditioning: sizes in pixels."""
+    cuts, words = len(scene.known), painter.words
+    height, width = (side * pipeline.cell_px for side in scene.known.shape[-2:])
+    ends = [[height, width]] * 2 if words.aesthetic is None else [[s] for s in words.aesthetic]
+    sizes = torch.tensor([[height, width, 0, 0, *end] for end in ends], dtype=pipeline.dtype)
+    return {
+        "encoder_hidden_states": words.tokens[rows].repeat_interleave(cuts, 0),
+        "added_cond_kwargs": {
+            "text_embeds": words.pooled[rows].repeat_interleave(cuts, 0),  # (R x B, 1280)
+            "time_ids": sizes[rows].repeat_interleave(cuts, 0).to(pipeline.device),  # (R x B, 6)
+        },
+    }
+
+
+def residuals(
+    pipeline: Pipeline,
+    controls: dict[str, float],
+    scene: Scene,
+    latents: torch.Tensor,
+    asked: dict[str, Any],
+) -> dict[str, Any]:
+    """What ControlNet-Union adds to the UNet's down blocks and middle: all maps in one call."""
+    if pipeline.control is None:
+        raise EngineFailed("the recipe controls, but no ControlNet is loaded")
+    modes = [MODES[name] for name in controls]
+    chosen = torch.zeros(len(latents), pipeline.control.config.num_control_type)
+    chosen[:, modes] = 1
+    rows = len(latents) // len(scene.known)
+    down, middle = pipeline.control(
+        latents,
+        **asked,
+        controlnet_cond=[
+            scene.maps[name].to(pipeline.dtype).repeat(rows, 1, 1, 1) for name in controls
+        ],  # of (R x B, 3, H, W)
+        control_type=chosen.to(pipeline.device, pipeline.dtype),
+        control_type_idx=modes,
+        conditioning_scale=list(controls.values()),
+        return_dict=False,
+    )
+    return {"down_block_additional_residuals": down, "mid_block_additional_residual": middle}
+
+
+def _moment(pipeline: Pipeline, step: Step) -> torch.Tensor:
+    return torch.tensor(step.time, dtype=torch.float32, device=pipeline.device)
+
+
+def _with_mask(latents: torch.Tensor, scene: Scene) -> torch.Tensor:
+    """(R x B, 4 or 9, h, w)"""
+    if scene.masked is None:
+        return latents
+    rows = len(latents) // len(scene.masked)
+    return torch.cat([latents, scene.masked.to(latents.dtype).repeat(rows, 1, 1, 1)], 1)
+
+
+def _swatch_of(scene: Scene, rows: slice) -> dict[str, Any]:
+    """(R x B, views, 257, 1280), in the list of IP-Adapters that the UNet expects."""
+    if scene.swatch is None:
+        return {}
+    return {"image_embeds": [scene.swatch[rows].flatten(0, 1)]}
+
+
+def advanced(
+    x: torch.Tensor, clean: torch.Tensor, clean_before: torch.Tensor | None, step: Step
+) -> torch.Tensor:
+    """One step of DPM-Solver++(2M): first order at the first step and into the last sigma, 0."""
+    if step.sigma_next == 0:
+        return clean
+    h = math.log(step.sigma / step.sigma_next)
+    if clean_before is not None and step.sigma_before is not None:
+        ratio = math.log(step.sigma_before / step.sigma) / h
+        clean = clean + (clean - clean_before) / (2 * ratio)
+    return (step.sigma_next / step.sigma) * x - math.expm1(-h) * clean
+
+
+def steps_of(recipe: Recipe) -> list[Step]:
+    """All steps, first to last."""
+    sigmas = schedule(recipe.strength, recipe.steps)
+    before = [None, *sigmas]
+    return [Step(n, before[n], sigmas[n], sigmas[n + 1]) for n in range(recipe.steps)]
+
+
+def schedule(strength: float, steps: int) -> list[float]:
+    """Sigmas of `steps` steps and a final 0, from the noise of timestep strength x 1000.
+
+    The start depends on the strength alone, so that more steps refine and do not repaint.
+    """
+    trained = _trained_sigmas()
+    first = trained[max(0, math.ceil(strength * TRAINING_STEPS) - 1)]
+    high, low = first ** (1 / RHO), min(trained[0], first) ** (1 / RHO)
+    shares = [step / max(1, steps - 1) for step in range(steps)]
+    return [(high + share * (low - high)) ** RHO for share in shares] + [0.0]
+
+
+def timestep_of(sigma: float) -> float:
+    """The training timestep with this noise, interpolated in log sigma."""
+    logs = torch.tensor([math.log(trained) for trained in _trained_sigmas()], dtype=torch.float64)
+    at = math.log(sigma)
+    above = int(torch.searchsorted(logs, at).clamp(1, len(logs) - 1))
+    low, high = float(logs[above - 1]), float(logs[above])
+    return above - 1 + min(1.0, max(0.0, (at - low) / (high - low)))
+
+
+@lru_cache
+def _trained_sigmas() -> tuple[float, ...]:
+    """Sigma of each of the 1000 training timesteps, rising from 0.029 to 14.6."""
+    roots = torch.linspace(BETAS[0] ** 0.5, BETAS[1] ** 0.5, TRAINING_STEPS, dtype=torch.float64)
+    kept = torch.cumprod(1 - roots**2, 0)
+    return tuple((((1 - kept) / kept) ** 0.5).tolist())

@@ -1,0 +1,250 @@
+"""sdxl_inpaint: the draped composite, painted over by SDXL inside the garment. See Engine.
+
+    drape, crop to the garment, encode, denoise, decode, colour lock, weave, paste back
+
+Outside the cloth the picture is the look's, byte for byte. Whatever cannot be had (a swatch, a map,
+a weight) is an error: never another cloth, never a quieter picture.
+"""
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from models.errors import EngineFailed, LookUnavailable
+from models.letter import Letter
+from worker.engines import Picture, Rendering, Tick
+from worker.engines.colour_lock import locked, rewoven
+from worker.engines.drape import DrapeEngine, cloth_of
+from worker.engines.sdxl_denoise import Scene, denoise
+from worker.engines.sdxl_mask import Box, garment_box, pasted, scaled
+from worker.engines.sdxl_memory import Ladder
+from worker.engines.sdxl_pipeline import Pipeline, device_facts, load
+from worker.engines.sdxl_recipe import Recipe
+from worker.engines.sdxl_stand import Stand, stand_of
+from worker.engines.sdxl_swatch import SwatchSight
+from worker.weights import Shelf
+
+Floats = NDArray[np.float32]
+DRAPED, PAINTED = 0.05, 0.92  # shares of the way, as ticks tell it
+
+
+@dataclass(frozen=True, eq=False)
+class Order:
+    """A letter with the bytes of its swatch, as the worker verified them."""
+
+    letter: Letter
+    swatch: bytes | None
+
+
+class SdxlInpaintEngine:
+    """Renders one order at a time, or a batch of orders in one go of the network."""
+
+    name = "sdxl_inpaint"
+    version = "1"
+
+    def __init__(self, looks_dir: Path, shelf: Shelf, recipe: Recipe, needs: Sequence[str]) -> None:
+        self._looks_dir = looks_dir
+        self._shelf = shelf
+        self.recipe = recipe
+        self._needs = tuple(needs)
+        self._drape = DrapeEngine(looks_dir)
+        self._ladder = Ladder()
+        self._stands: dict[str, Stand] = {}
+        self._pipeline: Pipeline | None = None
+        self._sight: SwatchSight | None = None
+
+    @property
+    def pipeline(self) -> Pipeline:
+        if self._pipeline is None:
+            raise EngineFailed(f"{self.name} is not set up")
+        return self._pipeline
+
+    def setup(self) -> None:
+        """Load all and paint once, so that the first order does not wait.
+
+        Raises WeightsMissing with what to pull, LookUnavailable with how to make a missing map.
+        """
+        self._shelf.require(self._needs, self.name)
+        self._drape.setup()
+        self._pipeline = load(self.recipe, self._shelf)
+        if self._pipeline.image_encoder is not None:
+            encoder = self._pipeline.image_encoder
+            self._sight = SwatchSight(encoder, self.recipe.swatch_views_cm)
+        folders = sorted(path.parent for path in self._looks_dir.glob("*/look.json"))
+        cell_px = self._pipeline.cell_px
+        for folder in folders:
+            self._stands[folder.name] = stand_of(folder, self.recipe, cell_px, self._box)
+        self.render(self._plain_letter(), None, lambda _: None)
+
+    def _plain_letter(self) -> Letter:
+        """The first look in plain grey: for warming up."""
+        stand = next(iter(self._stands.values()))
+        height_px, width_px = stand.coverage.shape
+        return Letter(
+            cut=stand.name,
+            look=stand.name,
+            look_version=stand.version,
+            width_px=width_px,
+            height_px=height_px,
+            stage="final",
+            fabric_hex="#808080",
+            noise_seed=0,
+        )
+
+    def render(self, letter: Letter, swatch: bytes | None, tick: Tick) -> Rendering:
+        return self.render_batch([Order(letter, swatch)], tick)[0]
+
+    def render_batch(self, orders: Sequence[Order], tick: Tick) -> list[Rendering]:
+        """Render orders together; same bytes again only for a batch of the same size.
+
+        Raises what Engine.render raises; EngineFailed when memory does not suffice for one.
+        """
+        ways = [lambda: self._rendered(orders, tick)]
+        if len(orders) > 1:
+            ways.append(lambda: [self._rendered([one], tick)[0] for one in orders])
+        ways.append(lambda: [self._rendered_in_tiles(one, tick) for one in orders])
+        return self._ladder.first_that_fits(ways)
+
+    def _rendered(self, orders: Sequence[Order], tick: Tick) -> list[Rendering]:
+        tick(0.0)
+        drapes = [self._drape.render(o.letter, o.swatch, lambda _: None) for o in orders]
+        stands = [self._stand(order.letter) for order in orders]
+        tick(DRAPED)
+        scene = self._scene(orders, drapes, stands)
+        latents = denoise(
+            self.pipeline,
+            self.recipe,
+            scene,
+            lambda share: tick(DRAPED + (PAINTED - DRAPED) * share),
+        )
+        painted = _pictures_of(self.pipeline, latents)
+        tick(PAINTED)
+        done = []
+        for order, drape, stand, part in zip(orders, drapes, stands, painted, strict=True):
+            picture = self._finished(drape.picture, part, stand)
+            recipe = self._record(order, drape, stand, len(orders))
+            done.append(Rendering(picture, recipe, drape.degraded))
+        tick(1.0)
+        return done
+
+    def _rendered_in_tiles(self, order: Order, tick: Tick) -> Rendering:
+        """The VAE in tiles: needs least memory, and plain cloth may differ from tile to tile."""
+        self.pipeline.vae.enable_tiling()
+        try:
+            rendering = self._rendered([order], tick)[0]
+        finally:
+            self.pipeline.vae.disable_tiling()
+        return replace(rendering, degraded=(*rendering.degraded, "vae-tiled"))
+
+    def _stand(self, letter: Letter) -> Stand:
+        stand = self._stands.get(letter.look)
+        if stand is None or stand.version != letter.look_version:
+            raise LookUnavailable(f"El look «{letter.look}» no está en este equipo.")
+        return stand
+
+    def _scene(
+        self, orders: Sequence[Order], drapes: Sequence[Rendering], stands: Sequence[Stand]
+    ) -> Scene:
+        pipeline, size_px = self.pipeline, self.recipe.size_px
+        parts = [scaled(s.box.of(d.picture), size_px) for s, d in zip(stands, drapes, strict=True)]
+        pictures = torch.cat([_tensor_of(part) for part in parts])  # (B, 3, H, W) RGB 0..1
+        free = torch.cat([self._freedom(stand) for stand in stands]).to(pipeline.device)
+        with torch.inference_mode():
+            known = pipeline.encode(2 * pictures - 1)
+            masked = self._masked(pictures, free)
+        maps = {n: torch.cat([s.maps[n] for s in stands]) for n in stands[0].maps}
+        return Scene(
+            known=known,
+            noise=_noise(orders, known).to(pipeline.device),
+            freedom=free,
+            maps={n: m.to(pipeline.device) for n, m in (maps | {"tile": pictures}).items()},
+            swatch=self._swatches(orders),
+            masked=masked,
+        )
+
+    def _masked(self, pictures: torch.Tensor, free: torch.Tensor) -> torch.Tensor | None:
+        """(B, 5, h, w): for a UNet with 9 channels, the mask and the latents of what is around."""
+        if self.pipeline.base.unet.config.in_channels == 4:
+            return None
+        mask = (free > 0).float()
+        blank = torch.nn.functional.interpolate(mask, size=pictures.shape[-2:]).to(pictures.device)
+        around = (2 * pictures - 1) * (1 - blank)
+        return torch.cat([mask, self.pipeline.encode(around)], 1)
+
+    def _swatches(self, orders: Sequence[Order]) -> torch.Tensor | None:
+        """(2, B, views, 257, 1280)"""
+        if self._sight is None:
+            return None
+        seen = [self._sight.of(_cloth_key(o.letter), cloth_of(o.letter, o.swatch)) for o in orders]
+        return torch.stack(seen, 1)
+
+    def _box(self, coverage: NDArray[np.uint8], size_px: tuple[int, int]) -> Box:
+        return garment_box(coverage, size_px)
+
+    def _freedom(self, stand: Stand) -> torch.Tensor:
+        return stand.freedom
+
+    def _finished(self, drape: Picture, painted: Floats, stand: Stand) -> Picture:
+        """The picture: painted (recipe height, recipe width, 3) BGR 0..1, laid into the drape."""
+        box, recipe = stand.box, self.recipe
+        part = np.clip(scaled(painted, (box.width, box.height)), 0, 1)
+        wanted = np.asarray(box.of(drape) / np.float32(255), np.float32)
+        part = locked(part, wanted, stand.cover, stand.px_per_cm, recipe.colour_lock)
+        part = rewoven(part, wanted, stand.flat, stand.px_per_cm, recipe.weave)
+        return pasted(drape, part * 255, stand.coverage, box)
+
+    def _record(self, order: Order, drape: Rendering, stand: Stand, batch: int) -> dict[str, Any]:
+        """Every value that shaped the picture."""
+        return {
+            "engine": self.name,
+            "engine_version": self.version,
+            **self.recipe.as_json(),
+            "look": stand.name,
+            "look_version": stand.version,
+            "box": [stand.box.left, stand.box.top, stand.box.width, stand.box.height],
+            "swatch_sha256": order.letter.swatch_sha256,
+            "noise_seed": order.letter.noise_seed,
+            "batch": batch,
+            "drape": drape.recipe,
+            "weights": {n: self._shelf.named(n).revision for n in self._needs},
+            "machine": device_facts(),
+        }
+
+
+def _cloth_key(letter: Letter) -> Hashable:
+    name = letter.swatch_sha256 if letter.swatch_key else letter.fabric_hex
+    return name, letter.swatch_kind, letter.swatch_width_mm
+
+
+def _noise(orders: Sequence[Order], known: torch.Tensor) -> torch.Tensor:
+    """(B, 4, h, w), drawn on the CPU: the same on every card, and in a batch as alone."""
+    return torch.cat(
+        [
+            torch.randn(
+                (1, *known.shape[1:]),
+                generator=torch.Generator("cpu").manual_seed(order.letter.noise_seed),
+            )
+            for order in orders
+        ]
+    )
+
+
+def _tensor_of(part: NDArray[np.uint8]) -> torch.Tensor:
+    """(H, W, 3) BGR levels to (1, 3, H, W) RGB 0..1."""
+    rgb = cv2.cvtColor(part, cv2.COLOR_BGR2RGB)
+    return torch.from_numpy(rgb).permute(2, 0, 1)[None].float() / 255
+
+
+def _pictures_of(pipeline: Pipeline, latents: torch.Tensor) -> list[Floats]:
+    """Decode to (H, W, 3) BGR 0..1 each. Raises EngineFailed for latents that are not numbers."""
+    with torch.inference_mode():
+        pictures = pipeline.decode(latents).float() / 2 + 0.5
+    if not bool(torch.isfinite(pictures).all()):
+        raise EngineFailed("El dibujo no salió: la red dio valores que no son números.")
+    return list(pictures.clamp(0, 1).permute(0, 2, 3, 1).cpu().numpy()[..., ::-1].copy())

@@ -1,0 +1,240 @@
+"""Loading: SDXL's parts from the shelf of weights into memory, offline, as denoising needs them.
+
+Nothing here or later asks a network. What would silently drop the swatch or the look (an IP-Adapter
+without its processors, a missing file) is an error.
+"""
+
+import gc
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from diffusers import (
+    AutoencoderKL,
+    ControlNetUnionModel,
+    EulerDiscreteScheduler,
+    StableDiffusionXLPipeline,
+    UNet2DConditionModel,
+)
+from diffusers.models.attention_processor import IPAdapterAttnProcessor2_0
+from diffusers.utils import logging as diffusers_logging
+from transformers import (
+    CLIPTextModel,
+    CLIPTextModelWithProjection,
+    CLIPTokenizer,
+)
+from transformers.utils import logging as transformers_logging
+
+from models.errors import EngineFailed
+from models.settings import IP_ADAPTER_WEIGHT
+from worker.engines.sdxl_recipe import Recipe
+from worker.weights import Shelf
+
+AESTHETIC = (2.5, 6.0)  # what the refiner is told: low without the prompt, high with it
+
+
+@dataclass(frozen=True, eq=False)
+class Words:
+    """The prompt, seen by a UNet: first without it (the negative prompt), then with it."""
+
+    tokens: torch.Tensor  # (2, 77, width of its cross-attention)
+    pooled: torch.Tensor  # (2, 1280)
+    aesthetic: tuple[float, float] | None = None  # told to the refiner in place of a target size
+
+
+@dataclass(frozen=True, eq=False)
+class Painter:
+    """A UNet and the words it works by."""
+
+    unet: Any
+    words: Words
+
+
+@dataclass(frozen=True, eq=False)
+class Pipeline:
+    """Everything on the device. The text encoders are gone: the words never change."""
+
+    device: torch.device
+    dtype: torch.dtype  # of all networks; latents are float32
+    base: Painter
+    refiner: Painter | None
+    control: Any | None  # ControlNet-Union
+    vae: Any
+    image_encoder: Any | None  # CLIP ViT-H: present when the base sees the swatch
+
+    @property
+    def cell_px(self) -> int:
+        """Picture pixels per latent cell, each way: 8."""
+        return int(2 ** (len(self.vae.config.block_out_channels) - 1))
+
+    def encode(self, picture: torch.Tensor) -> torch.Tensor:
+        """(B, 3, H, W) in -1..1 to latents (B, 4, H / cell, W / cell), the distribution's mode."""
+        latents = self.vae.encode(picture.to(self.device, self.dtype)).latent_dist.mode()
+        return (latents * self.vae.config.scaling_factor).float()
+
+    def decode(self, latents: torch.Tensor) -> torch.Tensor:
+        """The way back; one picture at a time, since the VAE is what needs memory."""
+        scaled = (latents / self.vae.config.scaling_factor).to(self.dtype)
+        return torch.cat([self.vae.decode(one[None], return_dict=False)[0] for one in scaled])
+
+
+def load(recipe: Recipe, shelf: Shelf) -> Pipeline:
+    """Load what the recipe uses. Raises EngineFailed when the swatch would not be seen."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    dtype = torch.float16 if device.type == "cuda" else torch.float32
+    _make_repeatable()
+    _hush()
+    loader = _Loader(shelf, dtype)
+    stock = loader.stock(recipe)
+    words = _words(stock, recipe, device, dtype)
+    if recipe.ip_scale > 0:
+        _add_swatch_sight(stock, recipe, shelf)
+    pipeline = Pipeline(
+        device=device,
+        dtype=dtype,
+        base=Painter(_on(stock.unet, device), words),
+        refiner=_refiner(loader, recipe, words, device),
+        control=_on(loader.control(), device) if any(recipe.controls.values()) else None,
+        vae=_on(stock.vae, device),
+        image_encoder=_on(stock.image_encoder, device),
+    )
+    del stock
+    gc.collect()
+    return pipeline
+
+
+class _Loader:
+    """Reads parts from local safetensors files; everything else is refused by the libraries."""
+
+    def __init__(self, shelf: Shelf, dtype: torch.dtype) -> None:
+        self._shelf = shelf
+        self._how = {"local_files_only": True, "use_safetensors": True, "torch_dtype": dtype}
+
+    def unet(self, name: str) -> Any:
+        folder = self._shelf.folder(self._shelf.named(name).id)
+        return UNet2DConditionModel.from_pretrained(
+            folder, subfolder="unet", variant="fp16", **self._how
+        )
+
+    def control(self) -> Any:
+        return ControlNetUnionModel.from_pretrained(
+            self._shelf.folder("control-union"), **self._how
+        )
+
+    def stock(self, recipe: Recipe) -> Any:
+        """The library's own pipeline: it reads the prompt and loads the IP-Adapter, no more."""
+        base = self._shelf.folder("sdxl-base")
+        parts = {
+            name: kind.from_pretrained(
+                base,
+                subfolder=name,
+                variant="fp16",
+                local_files_only=True,
+                dtype=self._how["torch_dtype"],
+            )
+            for name, kind in (
+                ("text_encoder", CLIPTextModel),
+                ("text_encoder_2", CLIPTextModelWithProjection),
+            )
+        }
+        for name in ("tokenizer", "tokenizer_2"):
+            parts[name] = CLIPTokenizer.from_pretrained(base, subfolder=name, local_files_only=True)
+        return StableDiffusionXLPipeline(
+            vae=AutoencoderKL.from_pretrained(self._shelf.folder("vae-fp16-fix"), **self._how),
+            unet=self.unet(recipe.unet),
+            scheduler=EulerDiscreteScheduler(),
+            add_watermarker=False,  # the mark is put on when publishing
+            **parts,
+        )
+
+
+def _words(stock: Any, recipe: Recipe, device: torch.device, dtype: torch.dtype) -> Words:
+    with torch.inference_mode():
+        with_prompt, without, pooled_with, pooled_without = stock.encode_prompt(
+            prompt=recipe.prompt,
+            negative_prompt=recipe.negative,
+            do_classifier_free_guidance=True,
+            device=torch.device("cpu"),
+        )
+    return Words(
+        tokens=torch.cat([without, with_prompt]).to(device, dtype),
+        pooled=torch.cat([pooled_without, pooled_with]).to(device, dtype),
+    )
+
+
+def _add_swatch_sight(stock: Any, recipe: Recipe, shelf: Shelf) -> None:
+    """Load the IP-Adapter and let it speak in one block.
+
+    up_blocks.0.attentions.1 carries colour, material and atmosphere; the layout blocks stay at 0,
+    so that a flat swatch does not flatten the lapels (InstantStyle, arXiv 2404.02733).
+    """
+    with warnings.catch_warnings():  # the loader asks for float32 parts by an old name
+        warnings.simplefilter("ignore", FutureWarning)
+        stock.load_ip_adapter(
+            str(shelf.folder("ip-adapter-plus")),
+            subfolder="sdxl_models",
+            weight_name=IP_ADAPTER_WEIGHT,
+            image_encoder_folder="models/image_encoder",
+            local_files_only=True,
+        )
+    stock.set_ip_adapter_scale({"up": {"block_0": [0.0, recipe.ip_scale, 0.0]}})
+    check_swatch_sight(stock.unet)
+
+
+def check_swatch_sight(unet: Any) -> int:
+    """The number of cross-attentions that see the swatch: 70 in SDXL.
+
+    Some optimisations replace these processors without a word. Raises EngineFailed.
+    """
+    cross = {name: p for name, p in unet.attn_processors.items() if "attn2" in name}
+    seeing = [p for p in cross.values() if isinstance(p, IPAdapterAttnProcessor2_0)]
+    if len(seeing) != len(cross):
+        raise EngineFailed(f"only {len(seeing)} of {len(cross)} attentions see the swatch")
+    return len(seeing)
+
+
+def _refiner(loader: _Loader, recipe: Recipe, words: Words, device: torch.device) -> Painter | None:
+    """The refiner reads the second text encoder alone: the last channels of the base's words."""
+    if recipe.refiner_from >= 1:
+        return None
+    unet = _on(loader.unet("sdxl-refiner"), device)
+    width = unet.config.cross_attention_dim
+    return Painter(unet, Words(words.tokens[..., -width:], words.pooled, AESTHETIC))
+
+
+def _on(network: Any, device: torch.device) -> Any:
+    if network is None:
+        return None
+    network = network.to(device).eval().requires_grad_(False)
+    return network.to(memory_format=torch.channels_last) if device.type == "cuda" else network
+
+
+def _make_repeatable() -> None:
+    """Same recipe, seed, batch and device: same bytes."""
+    torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.deterministic = True
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False
+
+
+def _hush() -> None:
+    """No progress bars in a log, and no warnings about what is meant."""
+    transformers_logging.disable_progress_bar()
+    diffusers_logging.set_verbosity_error()
+    diffusers_logging.disable_progress_bar()
+
+
+def device_facts() -> dict[str, str]:
+    """What `doctor` tells, and what is stored with every picture."""
+    facts = {"torch": torch.__version__, "device": "cpu", "dtype": "float32"}
+    if torch.cuda.is_available():
+        about = torch.cuda.get_device_properties(0)
+        facts |= {
+            "device": about.name,
+            "dtype": "float16",
+            "vram_gb": f"{about.total_memory / 1e9:.1f}",
+            "cuda": str(torch.version.cuda),
+            "capability": f"{about.major}.{about.minor}",
+        }
+    return facts

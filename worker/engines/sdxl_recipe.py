@@ -1,0 +1,170 @@
+"""Recipes: every value that shapes a photoreal picture, from a profile and the settings.
+
+The draped composite already shows the right cloth at the right scale; diffusion adds how cloth
+takes light. So strength stays low, and most steps run without guidance and ControlNet.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from types import MappingProxyType
+from typing import Any
+
+from models.settings import Settings
+
+Share = tuple[float, float]  # of the steps: from, until
+
+PROMPT = (
+    "studio photograph of a tailored suit on a mannequin, natural drape, crisp woven cloth,"
+    " soft daylight, sharp focus, fine detail"
+)
+NEGATIVE = (
+    "illustration, render, plastic, blurry, smooth texture, text, deformed lapel, extra button"
+)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One picture's recipe. Shares count from 0 at the first step to 1 after the last.
+
+    `controls` maps edges, depth and tile to the ControlNet's scale; those at 0 are left out.
+    """
+
+    profile: str
+    unet: str  # id of the weights
+    size_px: tuple[int, int]  # width and height of what is diffused; multiples of 32
+    steps: int  # that are really run
+    strength: float  # of the training schedule's noise that is put on first, 0..1
+    guidance: float  # weight of classifier-free guidance, 1 = none
+    guided: Share
+    controls: Mapping[str, float]
+    controlled: Share
+    ip_scale: float  # of the swatch, in the style block only
+    swatch_views_cm: tuple[float, ...]  # widths of the pieces of cloth that the image encoder sees
+    feather_cells: int  # latent cells over which the mask opens; 0 = hard
+    colour_lock: float  # 0..1
+    weave: float  # 0..1: share of the cloth's fine detail that is put back after decoding
+    refiner_from: float = 1.0  # share of the steps after which the refiner paints
+    prompt: str = PROMPT
+    negative: str = NEGATIVE
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(replace(self, controls=dict(self.controls)))
+
+    def guides(self, step: int) -> bool:
+        """Whether guidance is on in this step, counted from 0."""
+        return self.guidance > 1 and _within(self.guided, step, self.steps)
+
+    def controls_at(self, step: int) -> dict[str, float]:
+        """The ControlNet's scales in this step; empty: it is not called."""
+        on = _within(self.controlled, step, self.steps) and not self.refines(step)
+        return {name: scale for name, scale in self.controls.items() if on and scale > 0}
+
+    def refines(self, step: int) -> bool:
+        return step / self.steps >= self.refiner_from
+
+
+def _within(share: Share, step: int, steps: int) -> bool:
+    return share[0] <= step / steps < share[1]
+
+
+STANDARD = Recipe(
+    profile="standard",
+    unet="sdxl-base",
+    size_px=(768, 1408),
+    steps=12,
+    strength=0.40,
+    guidance=4.5,
+    guided=(0.0, 0.6),
+    controls=MappingProxyType({"edges": 0.5, "tile": 0.4}),
+    controlled=(0.0, 0.6),
+    ip_scale=0.5,
+    swatch_views_cm=(16.0, 6.0, 2.5),
+    feather_cells=2,
+    colour_lock=1.0,
+    weave=0.8,
+)
+INPAINT = {
+    "fast": replace(
+        STANDARD,
+        profile="fast",
+        size_px=(640, 1152),
+        steps=8,
+        strength=0.35,
+        guided=(0.0, 0.5),
+        controlled=(0.0, 0.5),
+    ),
+    "standard": STANDARD,
+    "best": replace(
+        STANDARD,
+        profile="best",
+        size_px=(896, 1600),
+        steps=20,
+        guided=(0.0, 0.7),
+        controlled=(0.0, 0.7),
+    ),
+}
+FULL_STANDARD = replace(
+    STANDARD,
+    size_px=(832, 1248),
+    steps=28,
+    strength=1.0,
+    guided=(0.0, 0.8),
+    controls=MappingProxyType({"edges": 0.7}),
+    controlled=(0.0, 0.8),
+    ip_scale=0.7,
+    weave=0.0,
+)
+FULL = {
+    "fast": replace(FULL_STANDARD, profile="fast", steps=18, guided=(0.0, 0.6)),
+    "standard": FULL_STANDARD,
+    "best": replace(FULL_STANDARD, profile="best", size_px=(1024, 1536), steps=40),
+}
+
+
+def inpaint_recipe(chosen: Settings) -> Recipe:
+    """The recipe of sdxl_inpaint. INPAINT_STEPS counts as it always did: a share of it runs."""
+    recipe = INPAINT[chosen.sdxl_profile]
+    strength = chosen.inpaint_strength or recipe.strength
+    steps = recipe.steps
+    if chosen.inpaint_steps is not None:
+        steps = max(1, int(chosen.inpaint_steps * strength))
+    recipe = replace(
+        recipe,
+        unet=chosen.inpaint_model,
+        strength=strength,
+        steps=steps,
+        guidance=chosen.inpaint_guidance or recipe.guidance,
+    )
+    return _with_parts(recipe, chosen, _first(chosen.inpaint_ip_adapter_scale, recipe.ip_scale))
+
+
+def full_recipe(chosen: Settings) -> Recipe:
+    """The recipe of sdxl_full: from noise, with the look's edges."""
+    recipe = FULL[chosen.sdxl_profile]
+    recipe = replace(
+        recipe,
+        steps=chosen.total_steps or recipe.steps,
+        guidance=chosen.guidance or recipe.guidance,
+        refiner_from=chosen.refiner_split if chosen.use_refiner else 1.0,
+    )
+    return _with_parts(recipe, chosen, _first(chosen.ip_adapter_scale, recipe.ip_scale))
+
+
+def _with_parts(recipe: Recipe, chosen: Settings, ip_scale: float) -> Recipe:
+    """The recipe with what the IP_ADAPTER_* and CONTROLNET_* settings say."""
+    scales = {"depth": chosen.controlnet_weight, "edges": chosen.controlnet2_weight}
+    named = {name: scale for name, scale in scales.items() if scale is not None}
+    start, end = recipe.controlled
+    return replace(
+        recipe,
+        controls={**recipe.controls, **named} if chosen.controlnet_enabled else {},
+        controlled=(
+            _first(chosen.controlnet_guidance_start, start),
+            _first(chosen.controlnet_guidance_end, end),
+        ),
+        ip_scale=ip_scale if chosen.ip_adapter_enabled else 0.0,
+    )
+
+
+def _first(given: float | None, otherwise: float) -> float:
+    return otherwise if given is None else given
