@@ -96,13 +96,14 @@ def _answer(view: generations.GenerationView, base: str, response: Response) -> 
 
 def _etag(view: generations.GenerationView) -> str:
     """Weak: changes with every move of a job, and with the place in the queue."""
-    state = f"{view.id} {view.version} {view.ahead} {view.workers_online}"
+    waiting = view.waiting and (view.waiting.ahead, view.waiting.workers_online)
+    state = f"{view.id} {view.version} {waiting}"
     return f'W/"{hashlib.sha256(state.encode()).hexdigest()[:20]}"'
 
 
 def generation_read(view: generations.GenerationView, base: str) -> GenerationRead:
     itself = f"{router.prefix}/{view.id}"
-    without_worker = view.ahead is not None and view.workers_online == 0
+    without_worker = view.waiting is not None and view.waiting.workers_online == 0
     errors = [_error(job) for job in view.failures]
     return GenerationRead.model_validate(
         {
@@ -123,12 +124,19 @@ def generation_read(view: generations.GenerationView, base: str) -> GenerationRe
             "cuts": [_cut(job) for job in view.deciding],
             "images": [_image(base, job) for job in view.best],
             "seed": view.noise_seed,
-            "queue": QueueRead(ahead=view.ahead, workers_online=view.workers_online),
+            "queue": _queue(view.waiting),
             "warnings": ["no-workers"] if without_worker else [],
             "error": errors[0] if view.status == "failed" and errors else None,
             "urls": GenerationUrls(self=itself, cancel=f"{itself}/cancel"),
         }
     )
+
+
+def _queue(waiting: generations.Waiting | None) -> QueueRead:
+    if waiting is None:
+        return QueueRead(ahead=None, workers_online=None, eta_seconds=None)
+    eta = None if waiting.eta_seconds is None else round(waiting.eta_seconds, 1)
+    return QueueRead(ahead=waiting.ahead, workers_online=waiting.workers_online, eta_seconds=eta)
 
 
 def _cut(job: generations.CutView) -> CutRead:

@@ -225,7 +225,8 @@ class ImageRead(BaseModel):
 
 class QueueRead(BaseModel):
     ahead: int | None
-    workers_online: int
+    workers_online: int | None
+    eta_seconds: float | None
 
 
 class GenerationUrls(BaseModel):

@@ -19,6 +19,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from models import queue, workers
 from models.base import Base, CreatedAt, UuidKey, uuid7
 from models.catalogue import Fabric, Look, Page, orderable_fabric, orderable_looks
+from models.engines import ENGINES
 from models.errors import Conflict, InvalidInput, NotFound, RateLimited
 from models.letter import NOISE_SEED_MAX, Letter
 from models.settings import settings
@@ -66,7 +67,7 @@ class Generation(Base):
         CheckConstraint("(idempotency_key IS NULL) = (request_sha256 IS NULL)", name="idempotency"),
         Index("generations_idempotency_key", "owner", "idempotency_key", unique=True),
         Index("generations_fabric", "family_id", "color_id", "id"),
-        Index("generations_swatch_key", "swatch_key"),
+        Index("generations_bulk", "bulk_id", postgresql_where=text("bulk_id IS NOT NULL")),
     )
 
     id: Mapped[UuidKey]
@@ -83,24 +84,35 @@ class Generation(Base):
     cuts: Mapped[list[str]]
     quality: Mapped[str]
     noise_seed: Mapped[int]
+    bulk_id: Mapped[UUID | None] = mapped_column(ForeignKey("bulks.id", ondelete="SET NULL"))
+    created_at: Mapped[CreatedAt]
+
+
+class Bulk(Base):
+    """One bulk order; what it consists of are ordinary generations that carry its id."""
+
+    __tablename__ = "bulks"
+
+    id: Mapped[UuidKey]
+    owner: Mapped[str]
+    paused: Mapped[bool] = mapped_column(server_default=text("false"))
     created_at: Mapped[CreatedAt]
 
 
 class Image(Base):
-    """One published picture. Written by queue.complete, together with the job it completes."""
+    """One published picture. Written by queue.complete, together with the job that it completes;
+    jobs with the same fingerprint share it, and it lives as long as one of them."""
 
     __tablename__ = "images"
     __table_args__ = (
-        CheckConstraint("stage IN ('draft', 'final')", name="stage"),
         CheckConstraint("width_px > 0 AND height_px > 0 AND size_bytes > 0", name="size"),
         CheckConstraint("sha256 ~ '^[0-9a-f]{64}$'", name="sha256"),
-        Index(None, "generation_id"),
+        Index(None, "fingerprint"),
     )
 
     id: Mapped[UuidKey]
-    generation_id: Mapped[UUID] = mapped_column(ForeignKey("generations.id", ondelete="CASCADE"))
-    cut: Mapped[str]
-    stage: Mapped[str]
+    fingerprint: Mapped[str]
+    made_by: Mapped[UUID]  # the claim that made it: it is part of the object key
     object_key: Mapped[str] = mapped_column(unique=True)
     content_type: Mapped[str]
     size_bytes: Mapped[int]
@@ -130,6 +142,7 @@ class Order:
     swatch: Swatch | None = None
     idempotency_key: str | None = None
     deadline: datetime | None = None
+    bulk_id: UUID | None = None
 
 
 # --- placing an order -----------------------------------------------------------------------------
@@ -145,11 +158,13 @@ def place(session: Session, order: Order) -> UUID:
         return placed
     fabric = orderable_fabric(session, order.color_id, order.family_id)
     looks = orderable_looks(session, _checked_cuts(order.cuts))
-    _refuse_full_queue(session)
+    _refuse_full_queue(session, order)
+    _refuse_draining_engines(session, order.quality)
     generation = _generation(order, fabric)
     session.add(generation)
     session.flush()
-    queue.enqueue(session, _jobs(generation, order, fabric, looks))
+    jobs = _jobs(generation, order, fabric, looks)
+    queue.enqueue(session, jobs, share_results=settings().share_results)
     return generation.id
 
 
@@ -163,10 +178,17 @@ def _checked_cuts(cuts: Sequence[str]) -> Sequence[str]:
     return cuts
 
 
-def _refuse_full_queue(session: Session) -> None:
+def _refuse_full_queue(session: Session, order: Order) -> None:
+    """A bulk order neither counts nor is counted: it waits behind everybody anyway."""
     cap = settings().queue_cap
-    if queue.depth(session, most=cap) >= cap:
+    if order.bulk_id is None and queue.depth(session, cap, above=queue.BULK_PRIORITY) >= cap:
         raise QueueFull("Hay demasiados pedidos en espera; intenta de nuevo en un momento.", 10)
+
+
+def _refuse_draining_engines(session: Session, quality: str) -> None:
+    modes = queue.modes(session)
+    if any(modes.get(engine) == "draining" for _, engine in _stages(quality)):
+        raise QueueFull("El taller no recibe pedidos nuevos por ahora.", 60)
 
 
 def _generation(order: Order, fabric: Fabric) -> Generation:
@@ -185,6 +207,7 @@ def _generation(order: Order, fabric: Fabric) -> Generation:
         cuts=list(order.cuts),
         quality=order.quality,
         noise_seed=seed,
+        bulk_id=order.bulk_id,
     )
 
 
@@ -194,10 +217,13 @@ def _jobs(
     return [
         queue.NewJob(
             generation_id=generation.id,
+            owner=order.owner,
             engine=engine,
             letter=(letter := _letter(generation, order, fabric, look, stage)),
             fingerprint=_fingerprint(letter, engine),
             max_attempts=settings().max_attempts,
+            priority=queue.BULK_PRIORITY if order.bulk_id else queue.PRIORITY[stage],
+            expected_seconds=ENGINES[engine].expected_seconds,
             deadline=order.deadline,
         )
         for stage, engine in _stages(order.quality)
@@ -250,7 +276,10 @@ def _letter(
 
 def _fingerprint(letter: Letter, engine: str) -> str:
     """Names the result: equal for orders that must give the same picture."""
-    return _sha256(letter.model_dump(exclude={"cut", "stage", "swatch_key"}) | {"engine": engine})
+    facts = ENGINES[engine]
+    left_out = {"cut", "stage", "swatch_key"} | (set() if facts.seeded else {"noise_seed"})
+    made_by = {"engine": engine, "engine_version": facts.version}
+    return _sha256(letter.model_dump(exclude=left_out) | made_by)
 
 
 def _request_sha256(order: Order) -> str:
@@ -314,6 +343,15 @@ class CutView:
 
 
 @dataclass(frozen=True)
+class Waiting:
+    """Where a pending order stands. `eta_seconds` is None while no worker is online."""
+
+    ahead: int
+    workers_online: int
+    eta_seconds: float | None
+
+
+@dataclass(frozen=True)
 class GenerationView:
     """An order and all its jobs. `status` and `version` are functions of the jobs."""
 
@@ -331,8 +369,7 @@ class GenerationView:
     noise_seed: int
     created_at: datetime
     jobs: list[CutView]
-    ahead: int | None
-    workers_online: int
+    waiting: Waiting | None
 
     @property
     def version(self) -> int:
@@ -384,6 +421,7 @@ SELECT g.id AS generation, g.number, g.owner, g.family_id, g.color_id, g.fabric_
        g.swatch_key, g.uploaded_swatch, g.cuts, g.quality, g.noise_seed AS seed,
        g.created_at AS ordered_at,
        j.cut, coalesce(l.name, j.cut) AS cut_name, j.stage, j.status, j.progress, j.error_code,
+       j.engine AS asked_engine,
        j.error, j.version, j.started_at, j.settled_at,
        i.id AS image_id, i.object_key, i.width_px, i.height_px, i.noise_seed, i.engine,
        i.engine_version, i.recipe, i.degraded, i.watermarked
@@ -414,7 +452,6 @@ def read_many(session: Session, ids: Sequence[UUID]) -> list[GenerationView]:
 
 def _view(session: Session, rows: list[Row[Any]]) -> GenerationView:
     first = rows[0]
-    waiting = any(row.status == "pending" for row in rows)
     return GenerationView(
         id=first.generation,
         number=first.number,
@@ -430,9 +467,34 @@ def _view(session: Session, rows: list[Row[Any]]) -> GenerationView:
         noise_seed=first.seed,
         created_at=first.ordered_at,
         jobs=[_cut_view(row) for row in rows],
-        ahead=queue.ahead(session, first.generation) if waiting else None,
-        workers_online=workers.online(session) if waiting else 0,
+        waiting=_waiting(session, rows),
     )
+
+
+def _waiting(session: Session, rows: list[Row[Any]]) -> Waiting | None:
+    """For an order with a pending job: its place, and the time until it is done, from how long the
+    engine's last pictures took and how many workers have that engine."""
+    pending = next((row for row in rows if row.status == "pending"), None)
+    if pending is None:
+        return None
+    ahead = queue.ahead(session, pending.generation)
+    online = workers.online(session, pending.asked_engine)
+    seconds = expected_seconds(session, pending.asked_engine)
+    return Waiting(ahead, online, (ahead + 1) * seconds / online if online else None)
+
+
+LAST_RENDERS = text("""
+SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY ms) FROM (
+    SELECT (timings_ms->>'total')::float8 AS ms
+      FROM (SELECT engine, timings_ms FROM images ORDER BY id DESC LIMIT 100) lately
+     WHERE engine = :engine) renders
+""")
+
+
+def expected_seconds(session: Session, engine: str) -> float:
+    """The median of the engine's renders among the last 100 pictures; a guess before the first."""
+    median_ms: float | None = session.scalar(LAST_RENDERS, {"engine": engine})
+    return ENGINES[engine].expected_seconds if median_ms is None else median_ms / 1000
 
 
 def _cut_view(row: Row[Any]) -> CutView:
@@ -512,16 +574,22 @@ def stats(session: Session) -> list[Row[Any]]:
 
 
 DELETE = text("""
-WITH doomed AS (SELECT object_key FROM images WHERE generation_id = :id),
-     jobs_gone AS (DELETE FROM jobs WHERE generation_id = :id),
+WITH jobs_gone AS (DELETE FROM jobs WHERE generation_id = :id RETURNING image_id),
+     images_gone AS (
+        DELETE FROM images WHERE id IN (SELECT image_id FROM jobs_gone)
+           AND NOT EXISTS (SELECT 1 FROM jobs
+                            WHERE image_id = images.id AND generation_id <> :id)
+        RETURNING object_key),
      gone AS (DELETE FROM generations WHERE id = :id RETURNING id)
-SELECT (SELECT count(*) FROM gone) AS deleted, array(SELECT object_key FROM doomed) AS object_keys
+SELECT (SELECT count(*) FROM gone) AS deleted,
+       array(SELECT object_key FROM images_gone) AS object_keys
 """)
 
 
 def delete(session: Session, id: UUID) -> list[str]:
-    """Delete the order, its jobs and image rows; returns the object keys, for the caller to delete
-    before it commits: if that fails, the rows still say what is left to do. Raises NotFound."""
+    """Delete the order, its jobs and the images that no other order shows. Returns their object
+    keys, for the caller to delete before it commits: if that fails, the rows still say what is
+    left to do. Raises NotFound."""
     deleted, object_keys = session.execute(DELETE, {"id": id}).one()
     if not deleted:
         raise NotFound("No existe ese pedido.")

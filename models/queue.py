@@ -7,12 +7,15 @@
               │ ├─ cancel → canceled ←──────────────── cancel ─┤ │ │
               │ └─ expire → expired (order's own deadline)     │ │ └─ complete → completed
               │                                                │ └─── fail ────→ failed
-              │                                                └ the last attempt spent → failed
+              └─ its leader completed → completed              └ the last attempt spent → failed
 
 The claim is the right to settle: each claim writes a new uuid, every settling statement says
 `WHERE claim = :claim`, and no row back means that the lease was lost. Functions take a session
 and never commit. `renew complete retry fail release` take a Claim: only what was claimed can be
 settled. Retry and expire put a job back while it has attempts left, and fail it after the last.
+
+A job with a leader waits: the same picture is being rendered for somebody else. It is completed
+with its leader, or takes its place if the leader ends without a picture.
 """
 
 import json
@@ -22,24 +25,39 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, SmallInteger, TextClause, text
+from sqlalchemy import (
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    Integer,
+    Row,
+    SmallInteger,
+    TextClause,
+    text,
+)
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from models.base import Base, CreatedAt, UuidKey, uuid7
+from models.base import Base, IntegerKey, UuidKey, uuid7
 from models.errors import LeaseLost
 from models.letter import Letter
 
-CHANNEL = "jobs"  # NOTIFY: an order was placed
+CHANNEL = "jobs"  # NOTIFY: there may be something to claim
 PRIORITY = {"draft": 20, "final": 10}  # higher is claimed first: the client is looking
+BULK_PRIORITY = 0
 RELEASES_MAX = 5  # polite releases that give the attempt back; later ones count
 EXPIRE_BATCH = 20
 BACKOFF_BASE_SECONDS = 2.0
 BACKOFF_CAP_SECONDS = 60.0
+AFFINITY_SECONDS = 15.0  # how far a job of the warm engine may jump ahead of older ones
 SETTLED = ("completed", "failed", "canceled", "expired")
 
 
 class Job(Base):
-    """One cut of one order at one stage: what a worker claims. CHECKs make bad rows impossible."""
+    """One cut of one order at one stage: what a worker claims. CHECKs make bad rows impossible.
+
+    The order of the columns is meant: what never changes comes first and what a renewal changes
+    comes last, so that PostgreSQL logs a few bytes of a row that it updates in place.
+    """
 
     __tablename__ = "jobs"
     __table_args__ = (
@@ -60,18 +78,28 @@ class Job(Base):
             name="completed",
         ),
         CheckConstraint("(status = 'failed') <= (error_code IS NOT NULL)", name="failed"),
+        CheckConstraint("claim IS NULL OR leader_id IS NULL", name="leader"),
         CheckConstraint("attempts BETWEEN 0 AND max_attempts", name="attempts"),
         CheckConstraint("releases >= 0", name="releases"),
         CheckConstraint("progress BETWEEN 0 AND 100", name="progress"),
-        # Two small indexes carry the queue. lease_until is in neither, so a renewal stays HOT.
+        # Small partial indexes carry the queue. lease_until is in none, so a renewal stays HOT.
         Index(
             "jobs_pending",
             "engine",
             text("priority DESC"),
-            "run_at",
+            "turn_at",
             "id",
-            postgresql_where=text("status = 'pending'"),
+            postgresql_where=text("status = 'pending' AND leader_id IS NULL"),
         ),
+        Index(
+            "jobs_turns", "owner", "engine", "turn_at", postgresql_where=text("status = 'pending'")
+        ),
+        Index(
+            "jobs_fingerprint",
+            "fingerprint",
+            postgresql_where=text("status = 'pending' AND leader_id IS NULL"),
+        ),
+        Index("jobs_followers", "leader_id", postgresql_where=text("leader_id IS NOT NULL")),
         Index("jobs_claim", "claim", unique=True, postgresql_where=text("claim IS NOT NULL")),
         Index(
             "jobs_deadline",
@@ -79,35 +107,78 @@ class Job(Base):
             postgresql_where=text("status = 'pending' AND deadline IS NOT NULL"),
         ),
         Index("jobs_generation", "generation_id", "cut", "stage", unique=True),
+        Index("jobs_image", "image_id", postgresql_where=text("image_id IS NOT NULL")),
         {"postgresql_with": {"fillfactor": "80"}},
     )
 
+    # written once
     id: Mapped[UuidKey]
     generation_id: Mapped[UUID] = mapped_column(ForeignKey("generations.id", ondelete="CASCADE"))
+    owner: Mapped[str]
     cut: Mapped[str]
     stage: Mapped[str]
     engine: Mapped[str]
     letter: Mapped[dict[str, Any]]
     fingerprint: Mapped[str]
     priority: Mapped[int] = mapped_column(SmallInteger)
-    run_at: Mapped[datetime] = mapped_column(server_default=text("statement_timestamp()"))
-    deadline: Mapped[datetime | None]
-    status: Mapped[str] = mapped_column(server_default="pending")
-    version: Mapped[int] = mapped_column(server_default="1")  # every change adds one: the ETag
-    progress: Mapped[int] = mapped_column(SmallInteger, server_default="0")
-    attempts: Mapped[int] = mapped_column(SmallInteger, server_default="0")
+    turn_at: Mapped[datetime]  # the owner's fair place in the order of claims
     max_attempts: Mapped[int] = mapped_column(SmallInteger)
-    releases: Mapped[int] = mapped_column(SmallInteger, server_default="0")
-    claim: Mapped[UUID | None]
-    worker: Mapped[str | None]
-    lease_until: Mapped[datetime | None]
-    settled_by: Mapped[UUID | None]  # the claim that won: a worker recognises its own success
-    settled_at: Mapped[datetime | None]
+    deadline: Mapped[datetime | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=text("statement_timestamp()"))
+    # written by a move
+    leader_id: Mapped[UUID | None] = mapped_column(ForeignKey("jobs.id", ondelete="SET NULL"))
+    run_at: Mapped[datetime] = mapped_column(server_default=text("statement_timestamp()"))
     started_at: Mapped[datetime | None]
-    image_id: Mapped[UUID | None] = mapped_column(ForeignKey("images.id"), unique=True)
+    claimed_at: Mapped[datetime | None]
+    settled_at: Mapped[datetime | None]
+    settled_by: Mapped[UUID | None]  # the claim that won: a worker recognises its own success
+    image_id: Mapped[UUID | None] = mapped_column(ForeignKey("images.id"))
     error_code: Mapped[str | None]
     error: Mapped[str | None]
-    created_at: Mapped[CreatedAt]
+    status: Mapped[str] = mapped_column(server_default="pending")
+    attempts: Mapped[int] = mapped_column(SmallInteger, server_default="0")
+    releases: Mapped[int] = mapped_column(SmallInteger, server_default="0")
+    worker: Mapped[str | None]
+    claim: Mapped[UUID | None]
+    # written by every renewal
+    version: Mapped[int] = mapped_column(Integer, server_default="1")  # each change adds 1: ETag
+    progress: Mapped[int] = mapped_column(SmallInteger, server_default="0")
+    lease_until: Mapped[datetime | None]
+
+
+class Attempt(Base):
+    """Append-only: a claim that ended without a picture, and why. The claim that completed a job
+    is on the job itself, so the usual case writes nothing here."""
+
+    __tablename__ = "attempts"
+    __table_args__ = (
+        CheckConstraint("verb IN ('retry','fail','release','expire','cancel')", name="verb"),
+        Index(None, "job_id"),
+        Index(None, "ended_at"),
+    )
+
+    id: Mapped[IntegerKey]
+    job_id: Mapped[UUID] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))
+    attempt: Mapped[int] = mapped_column(SmallInteger)
+    claim: Mapped[UUID]
+    worker: Mapped[str]
+    claimed_at: Mapped[datetime]
+    ended_at: Mapped[datetime] = mapped_column(server_default=text("clock_timestamp()"))
+    verb: Mapped[str]
+    error_code: Mapped[str | None]
+    error: Mapped[str | None]
+
+
+class EngineMode(Base):
+    """An engine that is switched: paused (nothing is claimed) or draining (no new orders)."""
+
+    __tablename__ = "engine_modes"
+    __table_args__ = (CheckConstraint("mode IN ('paused', 'draining')", name="mode"),)
+
+    engine: Mapped[str] = mapped_column(primary_key=True)
+    mode: Mapped[str]
+    set_by: Mapped[str]
+    set_at: Mapped[datetime] = mapped_column(server_default=text("clock_timestamp()"))
 
 
 @dataclass(frozen=True)
@@ -115,10 +186,13 @@ class NewJob:
     """What `enqueue` writes: one letter for one engine."""
 
     generation_id: UUID
+    owner: str
     engine: str
     letter: Letter
     fingerprint: str
     max_attempts: int
+    priority: int
+    expected_seconds: float
     deadline: datetime | None = None
 
 
@@ -130,6 +204,7 @@ class Claim:
     job_id: UUID
     generation_id: UUID
     engine: str
+    fingerprint: str
     attempts: int
     letter: Letter
 
@@ -154,19 +229,34 @@ class NewImage:
 
 
 # --- enqueue: → pending ---------------------------------------------------------------------------
+# Fair share (start-time fair queueing): each job of an owner takes its turn one expected render
+# after the owner's last pending one, never before now. A bulk order of a thousand spreads itself
+# over the future and whoever orders one suit meanwhile goes first. Index jobs_turns, one row read.
 
 ENQUEUE = text("""
-INSERT INTO jobs (id, generation_id, cut, stage, engine, letter, fingerprint, priority,
-                  max_attempts, deadline)
-VALUES (:id, :generation_id, :cut, :stage, :engine, CAST(:letter AS jsonb), :fingerprint, :priority,
-        :max_attempts, :deadline)
+INSERT INTO jobs (id, generation_id, owner, cut, stage, engine, letter, fingerprint, priority,
+                  turn_at, max_attempts, deadline, leader_id)
+VALUES (:id, :generation_id, :owner, :cut, :stage, :engine, CAST(:letter AS jsonb), :fingerprint,
+        :priority,
+        greatest(statement_timestamp(),
+                 (SELECT turn_at + make_interval(secs => :expected_seconds) FROM jobs
+                   WHERE owner = :owner AND engine = :engine AND status = 'pending'
+                   ORDER BY turn_at DESC LIMIT 1)),
+        :max_attempts, :deadline, :leader_id)
 """)
 NOTIFY = text(f"SELECT pg_notify('{CHANNEL}', '')")
 
 
-def enqueue(session: Session, jobs: Sequence[NewJob]) -> None:
-    """Add pending jobs; workers are told when the transaction commits (once, not per job)."""
-    session.execute(ENQUEUE, [_row(job) for job in jobs])
+def enqueue(session: Session, jobs: Sequence[NewJob], share_results: bool = False) -> None:
+    """Add pending jobs; workers are told when the transaction commits (once, not per job).
+
+    With `share_results`, a picture with the same fingerprint is not rendered twice: where it is
+    stored the job is completed at once, where it is being made the job waits for it."""
+    for job in jobs:
+        row = _row(job)
+        if share_results and _share(session, row):
+            continue
+        session.execute(ENQUEUE, row)
     session.execute(NOTIFY)
 
 
@@ -174,53 +264,134 @@ def _row(job: NewJob) -> dict[str, Any]:
     return {
         "id": uuid7(),
         "generation_id": job.generation_id,
+        "owner": job.owner,
         "cut": job.letter.cut,
         "stage": job.letter.stage,
         "engine": job.engine,
         "letter": job.letter.model_dump_json(),
         "fingerprint": job.fingerprint,
-        "priority": PRIORITY[job.letter.stage],
+        "priority": job.priority,
         "max_attempts": job.max_attempts,
+        "expected_seconds": job.expected_seconds,
         "deadline": job.deadline,
+        "leader_id": None,
     }
 
 
+# --- sharing: → completed at once, or → pending behind a leader -----------------------------------
+
+SAME_FINGERPRINT = text("SELECT pg_advisory_xact_lock(hashtextextended(:fingerprint, 1))")
+ENQUEUE_COMPLETED = text("""
+INSERT INTO jobs (id, generation_id, owner, cut, stage, engine, letter, fingerprint, priority,
+                  turn_at, max_attempts, deadline, status, progress, image_id, settled_by,
+                  started_at, settled_at)
+SELECT :id, :generation_id, :owner, :cut, :stage, :engine, CAST(:letter AS jsonb), :fingerprint,
+       :priority, statement_timestamp(), :max_attempts, :deadline, 'completed', 100, id, made_by,
+       statement_timestamp(), statement_timestamp()
+  FROM images WHERE fingerprint = :fingerprint ORDER BY id DESC LIMIT 1
+RETURNING 1
+""")
+LEADER = text("""
+SELECT id FROM jobs WHERE fingerprint = :fingerprint AND status = 'pending' AND leader_id IS NULL
+UNION ALL
+SELECT id FROM jobs WHERE claim IS NOT NULL AND fingerprint = :fingerprint
+ LIMIT 1
+""")
+
+
+def _share(session: Session, row: dict[str, Any]) -> bool:
+    """True when the job was completed from a stored picture; otherwise it may get a leader."""
+    # Two equal orders at once: the second waits here and then finds the first.
+    session.execute(SAME_FINGERPRINT, {"fingerprint": row["fingerprint"]})
+    if session.execute(ENQUEUE_COMPLETED, row).one_or_none() is not None:
+        return True
+    row["leader_id"] = session.scalar(LEADER, {"fingerprint": row["fingerprint"]})
+    return False
+
+
 # --- claim: pending → processing ------------------------------------------------------------------
-# The '=' is load-bearing: with IN, a plan may run the locking subquery again and take many rows.
-# Index jobs_pending, one row read. :claim is made by the worker, so that after a connection lost
-# around COMMIT it can look whether it has the job.
+# First the engine: of the heads of the worker's engines the one whose turn is first, where the
+# engine that is warm may be AFFINITY_SECONDS late. Then that engine's first job that nobody else is
+# taking. The '=' is load-bearing: with IN, a plan may run the locking subquery again and take many
+# rows. Index jobs_pending, one row an engine and one more. :claim is made by the worker, so that
+# after a connection lost around COMMIT it can look whether it has the job.
 
 CLAIM = text("""
 UPDATE jobs SET status = 'processing', version = version + 1, attempts = attempts + 1, progress = 0,
        claim = :claim, worker = :worker, error_code = NULL, error = NULL,
        lease_until = clock_timestamp() + make_interval(secs => :lease_seconds),
-       started_at = coalesce(started_at, clock_timestamp())
- WHERE id = (SELECT id FROM jobs
-              WHERE status = 'pending' AND engine = :engine AND run_at <= statement_timestamp()
-              ORDER BY priority DESC, run_at, id LIMIT 1 FOR UPDATE SKIP LOCKED)
-RETURNING claim, id, generation_id, engine, attempts, letter
+       claimed_at = clock_timestamp(), started_at = coalesce(started_at, clock_timestamp())
+ WHERE id = (
+    SELECT job.id
+      FROM (SELECT kind.engine
+              FROM unnest(CAST(:engines AS text[])) AS kind (engine)
+             CROSS JOIN LATERAL (
+                   SELECT priority, turn_at FROM jobs
+                    WHERE status = 'pending' AND leader_id IS NULL AND engine = kind.engine
+                      AND run_at <= statement_timestamp()
+                    ORDER BY priority DESC, turn_at, id LIMIT 1) head
+             WHERE NOT EXISTS (SELECT 1 FROM engine_modes
+                                WHERE engine = kind.engine AND mode = 'paused')
+             ORDER BY head.priority DESC,
+                      head.turn_at - CASE WHEN kind.engine = :warm
+                                          THEN make_interval(secs => :affinity_seconds)
+                                          ELSE interval '0' END
+             LIMIT 1) best
+     CROSS JOIN LATERAL (
+           SELECT id FROM jobs
+            WHERE status = 'pending' AND leader_id IS NULL AND engine = best.engine
+              AND run_at <= statement_timestamp()
+            ORDER BY priority DESC, turn_at, id LIMIT 1 FOR UPDATE SKIP LOCKED) job)
+RETURNING claim, id, generation_id, engine, fingerprint, attempts, letter
 """)
 
 
 def claim(
-    session: Session, engines: Sequence[str], worker: str, lease_seconds: float
+    session: Session,
+    engines: Sequence[str],
+    worker: str,
+    lease_seconds: float,
+    warm: str | None = None,
+    with_claim: UUID | None = None,
 ) -> Claim | None:
-    """Take the first due job of the first engine that has one; None when there is nothing to do."""
-    for engine in engines:
-        row = session.execute(
-            CLAIM,
-            {"claim": uuid4(), "worker": worker, "engine": engine, "lease_seconds": lease_seconds},
-        ).one_or_none()
-        if row is not None:
-            return Claim(
-                claim=row.claim,
-                job_id=row.id,
-                generation_id=row.generation_id,
-                engine=row.engine,
-                attempts=row.attempts,
-                letter=Letter.model_validate(row.letter),
-            )
-    return None
+    """Take the job whose turn it is; None when there is nothing to do.
+
+    `warm` is the engine whose weights are in memory; `with_claim` is the uuid to claim with, for a
+    worker that wants to look it up after a lost connection (see `held_by`)."""
+    values = {
+        "claim": with_claim or uuid4(),
+        "worker": worker,
+        "engines": list(engines),
+        "warm": warm,
+        "lease_seconds": lease_seconds,
+        "affinity_seconds": AFFINITY_SECONDS,
+    }
+    return _claim_of(session.execute(CLAIM, values).one_or_none())
+
+
+HELD_BY = text("""
+SELECT claim, id, generation_id, engine, fingerprint, attempts, letter
+  FROM jobs WHERE claim = :claim
+""")
+
+
+def held_by(session: Session, claim: UUID) -> Claim | None:
+    """After a connection lost around the COMMIT of a claim: the job, if the claim happened."""
+    return _claim_of(session.execute(HELD_BY, {"claim": claim}).one_or_none())
+
+
+def _claim_of(row: Row[Any] | None) -> Claim | None:
+    if row is None:
+        return None
+    return Claim(
+        claim=row.claim,
+        job_id=row.id,
+        generation_id=row.generation_id,
+        engine=row.engine,
+        fingerprint=row.fingerprint,
+        attempts=row.attempts,
+        letter=Letter.model_validate(row.letter),
+    )
 
 
 # --- renew: processing ⟲ --------------------------------------------------------------------------
@@ -247,11 +418,16 @@ WITH settled AS (
     UPDATE jobs SET status = 'completed', version = version + 1, progress = 100, image_id = :id,
            settled_by = claim, settled_at = clock_timestamp(), claim = NULL, lease_until = NULL
      WHERE claim = :claim
-    RETURNING generation_id, cut, stage)
-INSERT INTO images (id, generation_id, cut, stage, object_key, content_type, size_bytes, sha256,
+    RETURNING id, fingerprint),
+followers AS (
+    UPDATE jobs SET status = 'completed', version = version + 1, progress = 100, image_id = :id,
+           settled_by = :claim, settled_at = clock_timestamp(), leader_id = NULL,
+           started_at = coalesce(started_at, clock_timestamp())
+     WHERE leader_id = (SELECT id FROM settled) AND status = 'pending')
+INSERT INTO images (id, fingerprint, made_by, object_key, content_type, size_bytes, sha256,
                     width_px, height_px, noise_seed, engine, engine_version, recipe, degraded,
                     timings_ms, watermarked)
-SELECT :id, generation_id, cut, stage, :object_key, :content_type, :size_bytes, :sha256,
+SELECT :id, fingerprint, :claim, :object_key, :content_type, :size_bytes, :sha256,
        :width_px, :height_px, :noise_seed, :engine, :engine_version, CAST(:recipe AS jsonb),
        :degraded, CAST(:timings_ms AS jsonb), :watermarked
   FROM settled
@@ -260,7 +436,9 @@ RETURNING 1
 
 
 def complete(session: Session, held: Claim, image: NewImage) -> None:
-    """Settle with the published picture. Raises LeaseLost, and then nothing is written."""
+    """Settle with the published picture, and those who waited for it with the same.
+
+    Raises LeaseLost, and then nothing is written."""
     values = vars(image) | {
         "recipe": json.dumps(image.recipe),
         "timings_ms": json.dumps(image.timings_ms),
@@ -269,119 +447,194 @@ def complete(session: Session, held: Claim, image: NewImage) -> None:
 
 
 # --- retry: processing → pending after a while, or → failed at the last attempt -------------------
-# Backoff: exponential, capped, full jitter.
+# Backoff: exponential, capped, full jitter. Like every move that ends a claim without a picture, it
+# leaves a row in attempts.
 
-RETRY = text("""
-UPDATE jobs SET status = CASE WHEN attempts < max_attempts THEN 'pending' ELSE 'failed' END,
-       settled_at = CASE WHEN attempts < max_attempts THEN NULL ELSE clock_timestamp() END,
-       settled_by = CASE WHEN attempts < max_attempts THEN NULL ELSE claim END,
+ENDED = """
+WITH held AS (SELECT id, attempts, claim, worker, claimed_at FROM jobs WHERE claim = :claim
+                 FOR UPDATE),
+ended AS (INSERT INTO attempts (job_id, attempt, claim, worker, claimed_at, verb, error_code, error)
+          SELECT id, attempts, claim, worker, claimed_at, :verb, :error_code, :error FROM held)"""
+RETRY = text(f"""{ENDED}
+UPDATE jobs SET status = CASE WHEN jobs.attempts < max_attempts THEN 'pending' ELSE 'failed' END,
+       settled_at = CASE WHEN jobs.attempts < max_attempts THEN NULL ELSE clock_timestamp() END,
+       settled_by = CASE WHEN jobs.attempts < max_attempts THEN NULL ELSE jobs.claim END,
        run_at = clock_timestamp()
-                + random() * least(:cap_seconds, :base_seconds * 2 ^ attempts)
+                + random() * least(:cap_seconds, :base_seconds * 2 ^ jobs.attempts)
                   * interval '1 second',
        version = version + 1, claim = NULL, lease_until = NULL,
        error_code = :error_code, error = :error
- WHERE claim = :claim
-RETURNING 1
+  FROM held
+ WHERE jobs.id = held.id AND jobs.claim = :claim
+RETURNING jobs.id, status
 """)
 
 
 def retry(session: Session, held: Claim, error_code: str, error: str) -> None:
     """Infrastructure broke: again later, on any worker. Raises LeaseLost."""
     limits = {"base_seconds": BACKOFF_BASE_SECONDS, "cap_seconds": BACKOFF_CAP_SECONDS}
-    _settle(session, RETRY, held, error_code=error_code, error=error, **limits)
+    _end(session, RETRY, held, "retry", error_code=error_code, error=error, **limits)
 
 
 # --- fail: processing → failed --------------------------------------------------------------------
 
-FAIL = text("""
-UPDATE jobs SET status = 'failed', settled_by = claim, settled_at = clock_timestamp(),
+FAIL = text(f"""{ENDED}
+UPDATE jobs SET status = 'failed', settled_by = jobs.claim, settled_at = clock_timestamp(),
        version = version + 1, claim = NULL, lease_until = NULL,
        error_code = :error_code, error = :error
- WHERE claim = :claim
-RETURNING 1
+  FROM held
+ WHERE jobs.id = held.id AND jobs.claim = :claim
+RETURNING jobs.id, status
 """)
 
 
 def fail(session: Session, held: Claim, error_code: str, error: str) -> None:
     """The order itself cannot be rendered; trying again would not help. Raises LeaseLost."""
-    _settle(session, FAIL, held, error_code=error_code, error=error)
+    _end(session, FAIL, held, "fail", error_code=error_code, error=error)
 
 
 # --- release: processing → pending, at once -------------------------------------------------------
 # A polite stop gives the attempt back, up to a cap: past it releases count as attempts, so that a
 # job cannot be passed round for ever.
 
-RELEASE = text("""
-UPDATE jobs SET status = CASE WHEN gives_back OR attempts < max_attempts THEN 'pending'
+RELEASE = text(f"""{ENDED}
+UPDATE jobs SET status = CASE WHEN gives_back OR jobs.attempts < max_attempts THEN 'pending'
                               ELSE 'failed' END,
-       settled_at = CASE WHEN gives_back OR attempts < max_attempts THEN NULL
+       settled_at = CASE WHEN gives_back OR jobs.attempts < max_attempts THEN NULL
                          ELSE clock_timestamp() END,
-       error_code = CASE WHEN gives_back OR attempts < max_attempts THEN NULL
+       error_code = CASE WHEN gives_back OR jobs.attempts < max_attempts THEN NULL
                          ELSE 'released-too-often' END,
-       attempts = attempts - CASE WHEN gives_back THEN 1 ELSE 0 END,
+       attempts = jobs.attempts - CASE WHEN gives_back THEN 1 ELSE 0 END,
        releases = releases + 1, progress = 0,
        version = version + 1, claim = NULL, lease_until = NULL, run_at = clock_timestamp()
-  FROM (SELECT id AS held_id, releases < :releases_max AS gives_back
-          FROM jobs WHERE claim = :claim) held
- WHERE id = held_id AND claim = :claim
-RETURNING 1
+  FROM held JOIN (SELECT id, releases < :releases_max AS gives_back FROM jobs) cap USING (id)
+ WHERE jobs.id = held.id AND jobs.claim = :claim
+RETURNING jobs.id, status
 """)
 
 
 def release(session: Session, held: Claim) -> None:
     """Hand the job back unfinished because the worker stops. Raises LeaseLost."""
-    _settle(session, RELEASE, held, releases_max=RELEASES_MAX)
+    none = {"error_code": None, "error": None}
+    _end(session, RELEASE, held, "release", releases_max=RELEASES_MAX, **none)
     session.execute(NOTIFY)
 
 
 # --- expire: time ran out, for a lease or for an order --------------------------------------------
-# Any worker, before it claims; bounded. The UPDATE tests the lease again: between the lock and the
-# update the worker may have renewed. Index jobs_claim: the rows being processed, and no others.
+# Any worker, now and then before it claims; bounded. The UPDATE tests the lease again: between the
+# lock and the update the worker may have renewed. Index jobs_claim: the rows being processed, and
+# no others. An order past its deadline expires before it is started, and is canceled after.
 
 EXPIRE_LEASES = text("""
 WITH lapsed AS (
-    SELECT id FROM jobs WHERE claim IS NOT NULL AND lease_until < clock_timestamp()
-     LIMIT :batch FOR UPDATE SKIP LOCKED)
-UPDATE jobs SET status = CASE WHEN attempts < max_attempts THEN 'pending' ELSE 'failed' END,
-       settled_at = CASE WHEN attempts < max_attempts THEN NULL ELSE clock_timestamp() END,
+    SELECT id, attempts, claim, worker, claimed_at FROM jobs
+     WHERE claim IS NOT NULL AND lease_until < clock_timestamp()
+     LIMIT :batch FOR UPDATE SKIP LOCKED),
+ended AS (INSERT INTO attempts (job_id, attempt, claim, worker, claimed_at, verb, error_code)
+          SELECT id, attempts, claim, worker, claimed_at, 'expire', 'worker-lost' FROM lapsed)
+UPDATE jobs SET status = CASE WHEN jobs.attempts < max_attempts THEN 'pending' ELSE 'failed' END,
+       settled_at = CASE WHEN jobs.attempts < max_attempts THEN NULL ELSE clock_timestamp() END,
        error_code = 'worker-lost', error = NULL, progress = 0,
        version = version + 1, claim = NULL, lease_until = NULL, run_at = clock_timestamp()
   FROM lapsed
  WHERE jobs.id = lapsed.id AND jobs.lease_until < clock_timestamp()
-RETURNING jobs.id
+RETURNING jobs.id, status
 """)
 EXPIRE_ORDERS = text("""
 WITH late AS (
     SELECT id FROM jobs WHERE status = 'pending' AND deadline < statement_timestamp()
+     LIMIT :batch FOR UPDATE SKIP LOCKED),
+too_late AS (
+    SELECT id FROM jobs WHERE claim IS NOT NULL AND deadline < statement_timestamp()
      LIMIT :batch FOR UPDATE SKIP LOCKED)
-UPDATE jobs SET status = 'expired', settled_at = clock_timestamp(), version = version + 1
-  FROM late
- WHERE jobs.id = late.id AND jobs.status = 'pending'
-RETURNING jobs.id
+UPDATE jobs SET status = CASE WHEN claim IS NULL THEN 'expired' ELSE 'canceled' END,
+       settled_at = clock_timestamp(), version = version + 1, claim = NULL, lease_until = NULL,
+       leader_id = NULL
+ WHERE jobs.id IN (SELECT id FROM late UNION ALL SELECT id FROM too_late)
+   AND status IN ('pending', 'processing')
+RETURNING jobs.id, status
 """)
 
 
 def expire(session: Session) -> list[UUID]:
     """Take jobs back from workers that went silent, and end orders past their deadline."""
     batch = {"batch": EXPIRE_BATCH}
-    lapsed = session.scalars(EXPIRE_LEASES, batch).all()
-    return [*lapsed, *session.scalars(EXPIRE_ORDERS, batch).all()]
+    moved = [*session.execute(EXPIRE_LEASES, batch), *session.execute(EXPIRE_ORDERS, batch)]
+    _promote(session, [row.id for row in moved if row.status in SETTLED])
+    return [row.id for row in moved]
 
 
 # --- cancel: pending or processing → canceled -----------------------------------------------------
 # It settles at once; the fence refuses whatever the worker still tries.
 
 CANCEL = text("""
+WITH live AS (
+    SELECT id, attempts, claim, worker, claimed_at FROM jobs
+     WHERE generation_id = :generation_id AND status IN ('pending', 'processing') FOR UPDATE),
+ended AS (INSERT INTO attempts (job_id, attempt, claim, worker, claimed_at, verb)
+          SELECT id, attempts, claim, worker, claimed_at, 'cancel' FROM live
+           WHERE claim IS NOT NULL)
 UPDATE jobs SET status = 'canceled', settled_at = clock_timestamp(), version = version + 1,
-       claim = NULL, lease_until = NULL
- WHERE generation_id = :generation_id AND status IN ('pending', 'processing')
-RETURNING id
+       claim = NULL, lease_until = NULL, leader_id = NULL
+  FROM live
+ WHERE jobs.id = live.id AND status IN ('pending', 'processing')
+RETURNING jobs.id
 """)
 
 
 def cancel(session: Session, generation_id: UUID) -> int:
     """Cancel what is left of an order; returns how many of its jobs that stopped."""
-    return len(session.execute(CANCEL, {"generation_id": generation_id}).all())
+    canceled = session.scalars(CANCEL, {"generation_id": generation_id}).all()
+    _promote(session, canceled)
+    return len(canceled)
+
+
+# --- promote: a leader ended without a picture; its first follower takes its place ----------------
+
+PROMOTE = text("""
+WITH waiting AS (
+    SELECT id, first_value(id) OVER (PARTITION BY leader_id ORDER BY id) AS heir
+      FROM jobs WHERE leader_id = ANY(:leaders) AND status = 'pending')
+UPDATE jobs SET leader_id = nullif(heir, jobs.id), version = version + 1
+  FROM waiting
+ WHERE jobs.id = waiting.id
+RETURNING jobs.id
+""")
+
+
+def _promote(session: Session, leaders: Sequence[UUID]) -> None:
+    if leaders and session.execute(PROMOTE, {"leaders": list(leaders)}).all():
+        session.execute(NOTIFY)
+
+
+# --- modes: an engine paused, draining, or running ------------------------------------------------
+
+SET_MODE = text("""
+INSERT INTO engine_modes (engine, mode, set_by) VALUES (:engine, :mode, :set_by)
+ON CONFLICT (engine) DO UPDATE SET mode = :mode, set_by = :set_by, set_at = clock_timestamp()
+""")
+UNSET_MODE = text("DELETE FROM engine_modes WHERE engine = :engine")
+MODES = text("SELECT engine, mode FROM engine_modes")
+
+
+def pause(session: Session, engine: str, by: str) -> None:
+    """Nothing of this engine is claimed any more; what is being rendered is finished."""
+    session.execute(SET_MODE, {"engine": engine, "mode": "paused", "set_by": by})
+
+
+def drain(session: Session, engine: str, by: str) -> None:
+    """No new orders for this engine; what is pending is worked off."""
+    session.execute(SET_MODE, {"engine": engine, "mode": "draining", "set_by": by})
+
+
+def resume(session: Session, engine: str) -> None:
+    session.execute(UNSET_MODE, {"engine": engine})
+    session.execute(NOTIFY)
+
+
+def modes(session: Session) -> dict[str, str]:
+    """The engines that are paused or draining."""
+    return {row.engine: row.mode for row in session.execute(MODES)}
 
 
 # --- reading --------------------------------------------------------------------------------------
@@ -390,22 +643,25 @@ STILL_HELD = text("SELECT 1 FROM jobs WHERE claim = :claim")
 SETTLED_BY = text("SELECT settled_by FROM jobs WHERE id = :job_id")
 AHEAD = text("""
 SELECT count(*) FROM (
-    SELECT 1 FROM jobs, (SELECT engine, priority, run_at, id FROM jobs
+    SELECT 1 FROM jobs, (SELECT engine, priority, turn_at, id FROM jobs
                           WHERE generation_id = :generation_id AND status = 'pending'
-                          ORDER BY priority DESC, run_at, id LIMIT 1) mine
-     WHERE jobs.status = 'pending' AND jobs.engine = mine.engine
+                          ORDER BY priority DESC, turn_at, id LIMIT 1) mine
+     WHERE jobs.status = 'pending' AND jobs.leader_id IS NULL AND jobs.engine = mine.engine
        AND (jobs.priority > mine.priority
-            OR (jobs.priority = mine.priority AND (jobs.run_at, jobs.id) < (mine.run_at, mine.id)))
+            OR (jobs.priority = mine.priority
+                AND (jobs.turn_at, jobs.id) < (mine.turn_at, mine.id)))
      LIMIT :most) bounded
 """)
 DEPTH = text("""
-SELECT count(*) FROM (SELECT 1 FROM jobs WHERE status = 'pending' LIMIT :most) bounded
+SELECT count(*) FROM (SELECT 1 FROM jobs WHERE status = 'pending' AND priority > :above
+                        LIMIT :most) bounded
 """)
 IN_PROGRESS = text("SELECT count(*) FROM jobs WHERE claim IS NOT NULL")
 OLDEST_WAIT_SECONDS = text("""
 SELECT coalesce(extract(epoch FROM clock_timestamp() - min(run_at)), 0)::float8
-  FROM (SELECT run_at FROM jobs WHERE status = 'pending' AND engine = :engine
-         ORDER BY priority DESC, run_at, id LIMIT 1) first
+  FROM (SELECT run_at FROM jobs
+         WHERE status = 'pending' AND leader_id IS NULL AND engine = :engine
+         ORDER BY priority DESC, turn_at, id LIMIT 1) first
 """)
 
 
@@ -423,9 +679,9 @@ def ahead(session: Session, generation_id: UUID, most: int = 1000) -> int:
     return session.scalar(AHEAD, {"generation_id": generation_id, "most": most}) or 0
 
 
-def depth(session: Session, most: int = 10_001) -> int:
-    """How many jobs are pending; counting stops at `most`."""
-    return session.scalar(DEPTH, {"most": most}) or 0
+def depth(session: Session, most: int = 10_001, above: int = -1) -> int:
+    """How many jobs above a priority are pending; counting stops at `most`."""
+    return session.scalar(DEPTH, {"most": most, "above": above}) or 0
 
 
 def in_progress(session: Session) -> int:
@@ -440,3 +696,12 @@ def oldest_wait_seconds(session: Session, engine: str) -> float:
 def _settle(session: Session, statement: TextClause, held: Claim, **values: Any) -> None:
     if session.execute(statement, {"claim": held.claim} | values).one_or_none() is None:
         raise LeaseLost(f"job {held.job_id} is no longer held by claim {held.claim}")
+
+
+def _end(session: Session, statement: TextClause, held: Claim, verb: str, **values: Any) -> None:
+    """Settle without a picture; if that was the end of the job, a follower takes its place."""
+    row = session.execute(statement, {"claim": held.claim, "verb": verb} | values).one_or_none()
+    if row is None:
+        raise LeaseLost(f"job {held.job_id} is no longer held by claim {held.claim}")
+    if row.status in SETTLED:
+        _promote(session, [row.id])

@@ -87,6 +87,7 @@ class Settings(BaseSettings):
     poll_seconds: float = Field(default=5.0, gt=0, le=60)
     lease_seconds: float = Field(default=15.0, ge=1, le=600)
     max_attempts: int = Field(default=3, ge=1, le=10)
+    share_results: bool = True  # equal orders are rendered once and answered from the stored image
 
     # The photoreal engines. Names known from the older system; empty: the profile's own value.
     generator_mode: Literal["inpaint", "full", "mock"] | None = None  # known name of FINAL_ENGINE
@@ -170,7 +171,7 @@ class Settings(BaseSettings):
 
     @property
     def r2_access(self) -> R2Access:
-        """Where the bucket is and who we are there. Raises ValueError without STORAGE_BACKEND=r2."""
+        """Where the bucket is and who we are there. Raises ValueError if R2 is not set up."""
         key, secret, bucket = self.r2_access_key_id, self.r2_secret_access_key, self.r2_bucket_name
         if key is None or secret is None or bucket is None:
             raise ValueError("R2 is not set up")

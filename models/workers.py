@@ -35,6 +35,7 @@ DELETE FROM workers WHERE last_seen_at < clock_timestamp() - make_interval(days 
 """)
 ONLINE = text("""
 SELECT count(*) FROM workers WHERE stopped_at IS NULL
+   AND (CAST(:engine AS text) IS NULL OR :engine = ANY(engines))
    AND last_seen_at > clock_timestamp() - make_interval(secs => :fresh_seconds)
 """)
 
@@ -50,6 +51,7 @@ def stop(session: Session, name: str) -> None:
     session.execute(FORGET, {"days": FORGET_AFTER_DAYS})
 
 
-def online(session: Session) -> int:
-    """How many workers were seen in the last FRESH_SECONDS and have not said goodbye."""
-    return session.scalar(ONLINE, {"fresh_seconds": FRESH_SECONDS}) or 0
+def online(session: Session, engine: str | None = None) -> int:
+    """How many workers (with this engine) were seen in the last FRESH_SECONDS and have not said
+    goodbye."""
+    return session.scalar(ONLINE, {"fresh_seconds": FRESH_SECONDS, "engine": engine}) or 0

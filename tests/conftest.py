@@ -32,6 +32,7 @@ os.environ |= {
     "LOG_LEVEL": "WARNING",
     "ORDERS_PER_MINUTE": "100000",
     "UPLOADS_PER_MINUTE": "100000",
+    "SHARE_RESULTS": "false",  # most tests order the same cloth again and again
 }
 
 import psycopg  # noqa: E402

@@ -13,6 +13,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Sequence
+from uuid import uuid4
 
 from models import queue, workers
 from models.database import Session, transaction
@@ -34,6 +35,7 @@ from worker.watermark import Watermark
 
 log = logging.getLogger(__name__)
 BEAT_SECONDS = 10.0  # well within workers.FRESH_SECONDS
+EXPIRE_SECONDS = 1.0  # between two looks for leases that lapsed
 BUSY_POLL_SECONDS = 1.0  # while anything is being processed: its worker may die
 BUSY_AFTER_WORK_SECONDS = 30.0
 SETTLE_TRIES_MAX = 8
@@ -55,7 +57,9 @@ class Loop:
         self.storage = storage
         self.watermark = watermark
         self.stopping = stopping
+        self._warm: str | None = None  # the engine that rendered last: its weights are in memory
         self._beat_at = -BEAT_SECONDS
+        self._expired_at = -EXPIRE_SECONDS
         self._worked_at = -BUSY_AFTER_WORK_SECONDS
 
     def run(self, bell: Bell) -> None:
@@ -82,10 +86,30 @@ class Loop:
         return True
 
     def _claim(self) -> queue.Claim | None:
-        with transaction() as session:
-            for job_id in queue.expire(session):
-                log.warning("expired", extra={"job_id": job_id})
-            return queue.claim(session, list(self.engines), self.name, settings().lease_seconds)
+        """Take the next job. If the connection breaks around the COMMIT, look whether the claim
+        happened: without that the job would wait for its lease to lapse."""
+        self._expire()
+        mine = uuid4()
+        try:
+            with transaction() as session:
+                return queue.claim(
+                    session,
+                    list(self.engines),
+                    self.name,
+                    settings().lease_seconds,
+                    warm=self._warm,
+                    with_claim=mine,
+                )
+        except DatabaseUnavailable:
+            with transaction() as session:
+                return queue.held_by(session, mine)
+
+    def _expire(self) -> None:
+        if time.monotonic() - self._expired_at >= EXPIRE_SECONDS:
+            with transaction() as session:
+                for job_id in queue.expire(session):
+                    log.warning("expired", extra={"job_id": job_id})
+            self._expired_at = time.monotonic()
 
     def _process(self, held: queue.Claim, lease: Lease) -> None:
         """Render, publish and settle; no transaction is open meanwhile."""
@@ -109,6 +133,7 @@ class Loop:
 
     def _picture(self, held: queue.Claim, lease: Lease) -> queue.NewImage:
         engine = self.engines[held.engine]
+        self._warm = held.engine
         started = time.perf_counter()
         swatch = self._swatch(held.letter)
         loaded = time.perf_counter()
@@ -117,6 +142,7 @@ class Loop:
         image = publish(held, engine, rendering, self.storage, self.watermark, lease.tick)
         image.timings_ms["load"] = round((loaded - started) * 1000, 2)
         image.timings_ms["render"] = round((rendered - loaded) * 1000, 2)
+        image.timings_ms["total"] = round((time.perf_counter() - started) * 1000, 2)
         return image
 
     def _swatch(self, letter: Letter) -> bytes | None:

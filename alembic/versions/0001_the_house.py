@@ -1,15 +1,41 @@
 """the house"""
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql
-
 from alembic import op
+from sqlalchemy.dialects import postgresql
 
 revision = "0001"
 down_revision = None
 
 
 def upgrade() -> None:
+    op.create_table(
+        "bulks",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("owner", sa.Text(), nullable=False),
+        sa.Column("paused", sa.Boolean(), server_default=sa.text("false"), nullable=False),
+        sa.Column(
+            "created_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("bulks_pkey")),
+    )
+    op.create_table(
+        "engine_modes",
+        sa.Column("engine", sa.Text(), nullable=False),
+        sa.Column("mode", sa.Text(), nullable=False),
+        sa.Column("set_by", sa.Text(), nullable=False),
+        sa.Column(
+            "set_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("clock_timestamp()"),
+            nullable=False,
+        ),
+        sa.CheckConstraint("mode IN ('paused', 'draining')", name=op.f("engine_modes_mode_check")),
+        sa.PrimaryKeyConstraint("engine", name=op.f("engine_modes_pkey")),
+    )
     op.create_table(
         "fabric_families",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
@@ -39,49 +65,6 @@ def upgrade() -> None:
         sa.UniqueConstraint("family_id", name=op.f("fabric_families_family_id_key")),
     )
     op.create_table(
-        "generations",
-        sa.Column("id", sa.Uuid(), nullable=False),
-        sa.Column("number", sa.BigInteger(), sa.Identity(always=False), nullable=False),
-        sa.Column("owner", sa.Text(), nullable=False),
-        sa.Column("idempotency_key", sa.Text(), nullable=True),
-        sa.Column("request_sha256", sa.Text(), nullable=True),
-        sa.Column("family_id", sa.Text(), nullable=False),
-        sa.Column("color_id", sa.Text(), nullable=False),
-        sa.Column("fabric_name", sa.Text(), nullable=False),
-        sa.Column("fabric_hex", sa.Text(), nullable=False),
-        sa.Column("swatch_key", sa.Text(), nullable=True),
-        sa.Column("uploaded_swatch", sa.Boolean(), nullable=False),
-        sa.Column("cuts", postgresql.ARRAY(sa.Text()), nullable=False),
-        sa.Column("quality", sa.Text(), nullable=False),
-        sa.Column("noise_seed", sa.BigInteger(), nullable=False),
-        sa.Column(
-            "created_at",
-            sa.DateTime(timezone=True),
-            server_default=sa.text("now()"),
-            nullable=False,
-        ),
-        sa.CheckConstraint(
-            "quality IN ('preview', 'final')", name=op.f("generations_quality_check")
-        ),
-        sa.CheckConstraint(
-            "(idempotency_key IS NULL) = (request_sha256 IS NULL)",
-            name=op.f("generations_idempotency_check"),
-        ),
-        sa.CheckConstraint("cardinality(cuts) >= 1", name=op.f("generations_cuts_check")),
-        sa.CheckConstraint(
-            "noise_seed BETWEEN 0 AND 4294967295", name=op.f("generations_noise_seed_check")
-        ),
-        sa.PrimaryKeyConstraint("id", name=op.f("generations_pkey")),
-        sa.UniqueConstraint("number", name=op.f("generations_number_key")),
-    )
-    op.create_index(
-        "generations_fabric", "generations", ["family_id", "color_id", "id"], unique=False
-    )
-    op.create_index(
-        "generations_idempotency_key", "generations", ["owner", "idempotency_key"], unique=True
-    )
-    op.create_index("generations_swatch_key", "generations", ["swatch_key"], unique=False)
-    op.create_table(
         "hits",
         sa.Column("subject", sa.Text(), nullable=False),
         sa.Column("window_ends_at", sa.DateTime(timezone=True), nullable=False),
@@ -89,6 +72,38 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("subject", "window_ends_at", name=op.f("hits_pkey")),
     )
     op.create_index(op.f("hits_window_ends_at"), "hits", ["window_ends_at"], unique=False)
+    op.create_table(
+        "images",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("fingerprint", sa.Text(), nullable=False),
+        sa.Column("made_by", sa.Uuid(), nullable=False),
+        sa.Column("object_key", sa.Text(), nullable=False),
+        sa.Column("content_type", sa.Text(), nullable=False),
+        sa.Column("size_bytes", sa.BigInteger(), nullable=False),
+        sa.Column("sha256", sa.Text(), nullable=False),
+        sa.Column("width_px", sa.BigInteger(), nullable=False),
+        sa.Column("height_px", sa.BigInteger(), nullable=False),
+        sa.Column("noise_seed", sa.BigInteger(), nullable=False),
+        sa.Column("engine", sa.Text(), nullable=False),
+        sa.Column("engine_version", sa.Text(), nullable=False),
+        sa.Column("recipe", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("degraded", postgresql.ARRAY(sa.Text()), nullable=False),
+        sa.Column("timings_ms", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("watermarked", sa.Boolean(), nullable=False),
+        sa.Column(
+            "created_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+        ),
+        sa.CheckConstraint("sha256 ~ '^[0-9a-f]{64}$'", name=op.f("images_sha256_check")),
+        sa.CheckConstraint(
+            "width_px > 0 AND height_px > 0 AND size_bytes > 0", name=op.f("images_size_check")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("images_pkey")),
+        sa.UniqueConstraint("object_key", name=op.f("images_object_key_key")),
+    )
+    op.create_index(op.f("images_fingerprint"), "images", ["fingerprint"], unique=False)
     op.create_table(
         "looks",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
@@ -249,83 +264,100 @@ def upgrade() -> None:
         postgresql_where=sa.text("swatch_key IS NOT NULL"),
     )
     op.create_table(
-        "images",
+        "generations",
         sa.Column("id", sa.Uuid(), nullable=False),
-        sa.Column("generation_id", sa.Uuid(), nullable=False),
-        sa.Column("cut", sa.Text(), nullable=False),
-        sa.Column("stage", sa.Text(), nullable=False),
-        sa.Column("object_key", sa.Text(), nullable=False),
-        sa.Column("content_type", sa.Text(), nullable=False),
-        sa.Column("size_bytes", sa.BigInteger(), nullable=False),
-        sa.Column("sha256", sa.Text(), nullable=False),
-        sa.Column("width_px", sa.BigInteger(), nullable=False),
-        sa.Column("height_px", sa.BigInteger(), nullable=False),
+        sa.Column("number", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("owner", sa.Text(), nullable=False),
+        sa.Column("idempotency_key", sa.Text(), nullable=True),
+        sa.Column("request_sha256", sa.Text(), nullable=True),
+        sa.Column("family_id", sa.Text(), nullable=False),
+        sa.Column("color_id", sa.Text(), nullable=False),
+        sa.Column("fabric_name", sa.Text(), nullable=False),
+        sa.Column("fabric_hex", sa.Text(), nullable=False),
+        sa.Column("swatch_key", sa.Text(), nullable=True),
+        sa.Column("uploaded_swatch", sa.Boolean(), nullable=False),
+        sa.Column("cuts", postgresql.ARRAY(sa.Text()), nullable=False),
+        sa.Column("quality", sa.Text(), nullable=False),
         sa.Column("noise_seed", sa.BigInteger(), nullable=False),
-        sa.Column("engine", sa.Text(), nullable=False),
-        sa.Column("engine_version", sa.Text(), nullable=False),
-        sa.Column("recipe", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
-        sa.Column("degraded", postgresql.ARRAY(sa.Text()), nullable=False),
-        sa.Column("timings_ms", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
-        sa.Column("watermarked", sa.Boolean(), nullable=False),
+        sa.Column("bulk_id", sa.Uuid(), nullable=True),
         sa.Column(
             "created_at",
             sa.DateTime(timezone=True),
             server_default=sa.text("now()"),
             nullable=False,
         ),
-        sa.CheckConstraint("sha256 ~ '^[0-9a-f]{64}$'", name=op.f("images_sha256_check")),
-        sa.CheckConstraint("stage IN ('draft', 'final')", name=op.f("images_stage_check")),
         sa.CheckConstraint(
-            "width_px > 0 AND height_px > 0 AND size_bytes > 0", name=op.f("images_size_check")
+            "quality IN ('preview', 'final')", name=op.f("generations_quality_check")
+        ),
+        sa.CheckConstraint(
+            "(idempotency_key IS NULL) = (request_sha256 IS NULL)",
+            name=op.f("generations_idempotency_check"),
+        ),
+        sa.CheckConstraint("cardinality(cuts) >= 1", name=op.f("generations_cuts_check")),
+        sa.CheckConstraint(
+            "noise_seed BETWEEN 0 AND 4294967295", name=op.f("generations_noise_seed_check")
         ),
         sa.ForeignKeyConstraint(
-            ["generation_id"],
-            ["generations.id"],
-            name=op.f("images_generation_id_fkey"),
-            ondelete="CASCADE",
+            ["bulk_id"], ["bulks.id"], name=op.f("generations_bulk_id_fkey"), ondelete="SET NULL"
         ),
-        sa.PrimaryKeyConstraint("id", name=op.f("images_pkey")),
-        sa.UniqueConstraint("object_key", name=op.f("images_object_key_key")),
+        sa.PrimaryKeyConstraint("id", name=op.f("generations_pkey")),
+        sa.UniqueConstraint("number", name=op.f("generations_number_key")),
     )
-    op.create_index(op.f("images_generation_id"), "images", ["generation_id"], unique=False)
+    op.create_index(
+        "generations_bulk",
+        "generations",
+        ["bulk_id"],
+        unique=False,
+        postgresql_where=sa.text("bulk_id IS NOT NULL"),
+    )
+    op.create_index(
+        "generations_fabric", "generations", ["family_id", "color_id", "id"], unique=False
+    )
+    op.create_index(
+        "generations_idempotency_key", "generations", ["owner", "idempotency_key"], unique=True
+    )
     op.create_table(
         "jobs",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("generation_id", sa.Uuid(), nullable=False),
+        sa.Column("owner", sa.Text(), nullable=False),
         sa.Column("cut", sa.Text(), nullable=False),
         sa.Column("stage", sa.Text(), nullable=False),
         sa.Column("engine", sa.Text(), nullable=False),
         sa.Column("letter", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("fingerprint", sa.Text(), nullable=False),
         sa.Column("priority", sa.SmallInteger(), nullable=False),
+        sa.Column("turn_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("max_attempts", sa.SmallInteger(), nullable=False),
+        sa.Column("deadline", sa.DateTime(timezone=True), nullable=True),
+        sa.Column(
+            "created_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("statement_timestamp()"),
+            nullable=False,
+        ),
+        sa.Column("leader_id", sa.Uuid(), nullable=True),
         sa.Column(
             "run_at",
             sa.DateTime(timezone=True),
             server_default=sa.text("statement_timestamp()"),
             nullable=False,
         ),
-        sa.Column("deadline", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("status", sa.Text(), server_default="pending", nullable=False),
-        sa.Column("version", sa.BigInteger(), server_default="1", nullable=False),
-        sa.Column("progress", sa.SmallInteger(), server_default="0", nullable=False),
-        sa.Column("attempts", sa.SmallInteger(), server_default="0", nullable=False),
-        sa.Column("max_attempts", sa.SmallInteger(), nullable=False),
-        sa.Column("releases", sa.SmallInteger(), server_default="0", nullable=False),
-        sa.Column("claim", sa.Uuid(), nullable=True),
-        sa.Column("worker", sa.Text(), nullable=True),
-        sa.Column("lease_until", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("settled_by", sa.Uuid(), nullable=True),
-        sa.Column("settled_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("started_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("claimed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("settled_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("settled_by", sa.Uuid(), nullable=True),
         sa.Column("image_id", sa.Uuid(), nullable=True),
         sa.Column("error_code", sa.Text(), nullable=True),
         sa.Column("error", sa.Text(), nullable=True),
-        sa.Column(
-            "created_at",
-            sa.DateTime(timezone=True),
-            server_default=sa.text("now()"),
-            nullable=False,
-        ),
+        sa.Column("status", sa.Text(), server_default="pending", nullable=False),
+        sa.Column("attempts", sa.SmallInteger(), server_default="0", nullable=False),
+        sa.Column("releases", sa.SmallInteger(), server_default="0", nullable=False),
+        sa.Column("worker", sa.Text(), nullable=True),
+        sa.Column("claim", sa.Uuid(), nullable=True),
+        sa.Column("version", sa.Integer(), server_default="1", nullable=False),
+        sa.Column("progress", sa.SmallInteger(), server_default="0", nullable=False),
+        sa.Column("lease_until", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint(
             "(status = 'completed') = (image_id IS NOT NULL) AND (status <> 'completed' OR settled_by IS NOT NULL)",
             name=op.f("jobs_completed_check"),
@@ -349,6 +381,7 @@ def upgrade() -> None:
             "(claim IS NULL) = (lease_until IS NULL)", name=op.f("jobs_leased_check")
         ),
         sa.CheckConstraint("attempts BETWEEN 0 AND max_attempts", name=op.f("jobs_attempts_check")),
+        sa.CheckConstraint("claim IS NULL OR leader_id IS NULL", name=op.f("jobs_leader_check")),
         sa.CheckConstraint("progress BETWEEN 0 AND 100", name=op.f("jobs_progress_check")),
         sa.CheckConstraint("releases >= 0", name=op.f("jobs_releases_check")),
         sa.ForeignKeyConstraint(
@@ -358,8 +391,10 @@ def upgrade() -> None:
             ondelete="CASCADE",
         ),
         sa.ForeignKeyConstraint(["image_id"], ["images.id"], name=op.f("jobs_image_id_fkey")),
+        sa.ForeignKeyConstraint(
+            ["leader_id"], ["jobs.id"], name=op.f("jobs_leader_id_fkey"), ondelete="SET NULL"
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("jobs_pkey")),
-        sa.UniqueConstraint("image_id", name=op.f("jobs_image_id_key")),
         postgresql_with={"fillfactor": "80"},
     )
     op.create_index(
@@ -372,19 +407,91 @@ def upgrade() -> None:
         unique=False,
         postgresql_where=sa.text("status = 'pending' AND deadline IS NOT NULL"),
     )
+    op.create_index(
+        "jobs_fingerprint",
+        "jobs",
+        ["fingerprint"],
+        unique=False,
+        postgresql_where=sa.text("status = 'pending' AND leader_id IS NULL"),
+    )
+    op.create_index(
+        "jobs_followers",
+        "jobs",
+        ["leader_id"],
+        unique=False,
+        postgresql_where=sa.text("leader_id IS NOT NULL"),
+    )
     op.create_index("jobs_generation", "jobs", ["generation_id", "cut", "stage"], unique=True)
+    op.create_index(
+        "jobs_image",
+        "jobs",
+        ["image_id"],
+        unique=False,
+        postgresql_where=sa.text("image_id IS NOT NULL"),
+    )
     op.create_index(
         "jobs_pending",
         "jobs",
-        ["engine", sa.text("priority DESC"), "run_at", "id"],
+        ["engine", sa.text("priority DESC"), "turn_at", "id"],
+        unique=False,
+        postgresql_where=sa.text("status = 'pending' AND leader_id IS NULL"),
+    )
+    op.create_index(
+        "jobs_turns",
+        "jobs",
+        ["owner", "engine", "turn_at"],
         unique=False,
         postgresql_where=sa.text("status = 'pending'"),
     )
+    op.create_table(
+        "attempts",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("job_id", sa.Uuid(), nullable=False),
+        sa.Column("attempt", sa.SmallInteger(), nullable=False),
+        sa.Column("claim", sa.Uuid(), nullable=False),
+        sa.Column("worker", sa.Text(), nullable=False),
+        sa.Column("claimed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column(
+            "ended_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("clock_timestamp()"),
+            nullable=False,
+        ),
+        sa.Column("verb", sa.Text(), nullable=False),
+        sa.Column("error_code", sa.Text(), nullable=True),
+        sa.Column("error", sa.Text(), nullable=True),
+        sa.CheckConstraint(
+            "verb IN ('retry','fail','release','expire','cancel')", name=op.f("attempts_verb_check")
+        ),
+        sa.ForeignKeyConstraint(
+            ["job_id"], ["jobs.id"], name=op.f("attempts_job_id_fkey"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("attempts_pkey")),
+    )
+    op.create_index(op.f("attempts_ended_at"), "attempts", ["ended_at"], unique=False)
+    op.create_index(op.f("attempts_job_id"), "attempts", ["job_id"], unique=False)
 
 
 def downgrade() -> None:
-    op.drop_index("jobs_pending", table_name="jobs", postgresql_where=sa.text("status = 'pending'"))
+    op.drop_index(op.f("attempts_job_id"), table_name="attempts")
+    op.drop_index(op.f("attempts_ended_at"), table_name="attempts")
+    op.drop_table("attempts")
+    op.drop_index("jobs_turns", table_name="jobs", postgresql_where=sa.text("status = 'pending'"))
+    op.drop_index(
+        "jobs_pending",
+        table_name="jobs",
+        postgresql_where=sa.text("status = 'pending' AND leader_id IS NULL"),
+    )
+    op.drop_index("jobs_image", table_name="jobs", postgresql_where=sa.text("image_id IS NOT NULL"))
     op.drop_index("jobs_generation", table_name="jobs")
+    op.drop_index(
+        "jobs_followers", table_name="jobs", postgresql_where=sa.text("leader_id IS NOT NULL")
+    )
+    op.drop_index(
+        "jobs_fingerprint",
+        table_name="jobs",
+        postgresql_where=sa.text("status = 'pending' AND leader_id IS NULL"),
+    )
     op.drop_index(
         "jobs_deadline",
         table_name="jobs",
@@ -392,8 +499,14 @@ def downgrade() -> None:
     )
     op.drop_index("jobs_claim", table_name="jobs", postgresql_where=sa.text("claim IS NOT NULL"))
     op.drop_table("jobs")
-    op.drop_index(op.f("images_generation_id"), table_name="images")
-    op.drop_table("images")
+    op.drop_index("generations_idempotency_key", table_name="generations")
+    op.drop_index("generations_fabric", table_name="generations")
+    op.drop_index(
+        "generations_bulk",
+        table_name="generations",
+        postgresql_where=sa.text("bulk_id IS NOT NULL"),
+    )
+    op.drop_table("generations")
     op.drop_index(
         "fabrics_swatch_key",
         table_name="fabrics",
@@ -407,10 +520,10 @@ def downgrade() -> None:
     op.drop_table("users")
     op.drop_table("swatches")
     op.drop_table("looks")
+    op.drop_index(op.f("images_fingerprint"), table_name="images")
+    op.drop_table("images")
     op.drop_index(op.f("hits_window_ends_at"), table_name="hits")
     op.drop_table("hits")
-    op.drop_index("generations_swatch_key", table_name="generations")
-    op.drop_index("generations_idempotency_key", table_name="generations")
-    op.drop_index("generations_fabric", table_name="generations")
-    op.drop_table("generations")
     op.drop_table("fabric_families")
+    op.drop_table("engine_modes")
+    op.drop_table("bulks")

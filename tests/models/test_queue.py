@@ -13,6 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from models import generations, queue
 from models.database import Session, engine, transaction
 from models.errors import Conflict, LeaseLost
+from models.generations import QueueFull
 from tests.orders import (
     LEASE_SECONDS,
     an_image,
@@ -70,7 +71,7 @@ def test_a_worker_claims_only_for_its_engines() -> None:
         assert queue.claim(session, ["mock", "sdxl_inpaint"], "b", LEASE_SECONDS) is None
 
 
-def test_jobs_are_claimed_by_priority_then_age() -> None:
+def test_jobs_are_claimed_by_priority_then_turn() -> None:
     first, second, urgent = place(), place(), place()
     sql("UPDATE jobs SET priority = 99 WHERE generation_id = :id", id=urgent)
     assert [claim().generation_id for _ in range(3)] == [urgent, first, second]
@@ -107,6 +108,154 @@ def test_a_claim_takes_one_job_under_any_plan() -> None:
             session.connection().exec_driver_sql(f"SET LOCAL enable_{switch} = off")
         queue.claim(session, ["drape"], "a", LEASE_SECONDS)
     assert sql("SELECT count(*) FROM jobs WHERE status = 'processing'") == 1
+
+
+# --- fair share, affinity, modes ------------------------------------------------------------------
+
+
+def test_one_order_goes_before_the_rest_of_a_bulk_order() -> None:
+    many = [place(owner="user:1") for _ in range(50)]
+    one = place(owner="user:2")
+    turns = [claim().generation_id for _ in range(15)]
+    assert turns[0] == many[0]
+    assert one in turns  # not after all fifty
+
+
+def test_owners_with_as_many_orders_take_turns() -> None:
+    for owner in ("user:1", "user:2"):
+        for _ in range(6):
+            place(owner=owner)
+    sql(
+        "UPDATE jobs SET turn_at = timestamptz '2026-01-01' + (turn_at -"
+        " (SELECT min(turn_at) FROM jobs j WHERE j.owner = jobs.owner))"
+    )
+    owners = [job(claim()).owner for _ in range(12)]
+    assert all(owners[n : n + 2].count("user:1") == 1 for n in range(0, 12, 2))
+
+
+def _to(engine: str, generation_id: object, seconds_ago: float = 0) -> None:
+    sql(
+        "UPDATE jobs SET engine = :engine, turn_at = clock_timestamp()"
+        " - make_interval(secs => :ago) WHERE generation_id = :id",
+        engine=engine,
+        id=generation_id,
+        ago=seconds_ago,
+    )
+
+
+def _claim_warm(warm: str) -> object:
+    with transaction() as session:
+        held = queue.claim(session, ["drape", "mock"], "w", LEASE_SECONDS, warm=warm)
+    return held and held.generation_id
+
+
+def test_a_warm_engine_goes_first_but_never_past_its_bound() -> None:
+    cold, warm = place(), place()
+    _to("drape", cold, seconds_ago=queue.AFFINITY_SECONDS - 5)
+    _to("mock", warm)
+    assert _claim_warm("mock") == warm
+    older, newer = place(), place()
+    sql("DELETE FROM jobs WHERE generation_id = :id", id=cold)
+    _to("drape", older, seconds_ago=queue.AFFINITY_SECONDS + 5)
+    _to("mock", newer)
+    assert _claim_warm("mock") == older
+
+
+def test_a_paused_engine_is_not_claimed_until_it_is_resumed() -> None:
+    place()
+    with transaction() as session:
+        queue.pause(session, "drape", by="user:1")
+    with transaction() as session:
+        assert queue.claim(session, ["drape"], "w", LEASE_SECONDS) is None
+        assert queue.modes(session) == {"drape": "paused"}
+        queue.resume(session, "drape")
+    assert claim().attempts == 1
+
+
+def test_a_draining_engine_takes_no_new_orders_and_works_off_the_old() -> None:
+    place()
+    with transaction() as session:
+        queue.drain(session, "drape", by="user:1")
+    with pytest.raises(QueueFull):
+        place()
+    assert claim().attempts == 1
+    with transaction() as session:
+        queue.resume(session, "drape")
+
+
+# --- results shared by fingerprint ----------------------------------------------------------------
+
+
+@pytest.fixture
+def _shared(setting: Callable[..., None]) -> None:
+    setting(share_results="true")
+
+
+@pytest.mark.usefixtures("_shared")
+def test_the_same_order_again_is_answered_without_a_worker() -> None:
+    place()
+    settle(claim(), "complete")
+    again = place()
+    with transaction() as session:
+        view = generations.read(session, again)
+    assert view.status == "completed"
+    assert view.best[0].image is not None
+    assert sql("SELECT count(*) FROM images") == 1
+
+
+@pytest.mark.usefixtures("_shared")
+def test_two_orders_at_once_are_rendered_once() -> None:
+    first, second = place(), place()
+    held = claim()
+    assert held.generation_id == first
+    third = place()
+    with transaction() as session:
+        assert queue.claim(session, ["drape"], "b", LEASE_SECONDS) is None
+    settle(held, "complete")
+    for id in (first, second, third):
+        with transaction() as session:
+            assert generations.read(session, id).status == "completed"
+    assert sql("SELECT count(DISTINCT image_id) FROM jobs") == 1
+
+
+@pytest.mark.usefixtures("_shared")
+@pytest.mark.parametrize("end", ["fail", "cancel", "delete"])
+def test_a_follower_takes_the_place_of_a_leader_without_a_picture(end: str) -> None:
+    first, second, third = place(), place(), place()
+    held = claim()
+    if end == "fail":
+        settle(held, "fail")
+    else:
+        with transaction() as session:
+            (generations.cancel if end == "cancel" else generations.delete)(session, first)
+    heir = claim()
+    assert heir.generation_id == second
+    settle(heir, "complete")
+    if end != "delete":
+        assert sql("SELECT status FROM jobs WHERE generation_id = :id", id=third) == "completed"
+
+
+@pytest.mark.usefixtures("_shared")
+def test_a_shared_image_is_deleted_with_its_last_order() -> None:
+    first = place()
+    settle(claim(), "complete")
+    second = place()
+    with transaction() as session:
+        assert generations.delete(session, first) == []
+    with transaction() as session:
+        assert len(generations.delete(session, second)) == 1
+    assert sql("SELECT count(*) FROM images") == 0
+
+
+@pytest.mark.usefixtures("_shared")
+def test_another_cloth_is_never_answered_from_the_stored_image() -> None:
+    place()
+    settle(claim(), "complete")
+    other = sql("SELECT color_id FROM fabrics ORDER BY id DESC LIMIT 1")
+    place(color_id=other)
+    assert claim().letter.fabric_hex == sql(
+        "SELECT hex_value FROM fabrics WHERE color_id = :id", id=other
+    )
 
 
 # --- the fence ------------------------------------------------------------------------------------
@@ -218,6 +367,21 @@ def test_releases_past_their_cap_count_as_attempts_and_end() -> None:
     assert row.attempts == 3
 
 
+@pytest.mark.parametrize("verb", ["retry", "fail", "release"])
+def test_a_claim_that_ends_without_a_picture_leaves_its_story(verb: str) -> None:
+    place()
+    held = claim("worker-7")
+    settle(held, verb)
+    told = "SELECT concat_ws(' ', attempt, verb, worker) FROM attempts WHERE claim = :claim"
+    assert sql(told, claim=held.claim) == f"1 {verb} worker-7"
+
+
+def test_a_job_that_just_works_leaves_no_story_but_itself() -> None:
+    place()
+    settle(claim(), "complete")
+    assert sql("SELECT count(*) FROM attempts") == 0
+
+
 # --- expire and cancel ----------------------------------------------------------------------------
 
 
@@ -259,6 +423,16 @@ def test_an_order_past_its_deadline_expires_unless_it_was_started() -> None:
     place(deadline=datetime.now(UTC) + timedelta(hours=1))
     assert expire() == 1
     assert sql("SELECT status FROM jobs WHERE generation_id = :id", id=late) == "expired"
+
+
+def test_an_order_past_its_deadline_is_canceled_once_it_was_started() -> None:
+    place(deadline=datetime.now(UTC) + timedelta(hours=1))
+    held = claim()
+    sql("UPDATE jobs SET deadline = clock_timestamp() - interval '1 s'")
+    assert expire() == 1
+    assert job(held).status == "canceled"
+    with pytest.raises(LeaseLost):
+        settle(held, "complete")
 
 
 def test_cancel_ends_what_is_left_and_the_worker_learns_it() -> None:
@@ -326,15 +500,16 @@ def test_two_jobs_never_hold_one_claim() -> None:
 
 
 def test_hot_statements_use_their_index_among_many_jobs() -> None:
-    """Fails when a claim or a renewal would scan: 20,000 settled and 2,000 pending jobs around."""
+    """Fails when a claim or a renewal would scan: 20,000 settled, 2,000 pending jobs around."""
     id = place()
     held = claim()
     with engine().begin() as connection:
         connection.exec_driver_sql(
             """
-            INSERT INTO jobs (id, generation_id, cut, stage, engine, letter, fingerprint, priority,
-                              max_attempts, status, settled_at)
-            SELECT gen_random_uuid(), %s, 'cut ' || n, 'draft', 'drape', '{}', 'x', 10, 3,
+            INSERT INTO jobs (id, generation_id, owner, cut, stage, engine, letter, fingerprint,
+                              priority, turn_at, max_attempts, status, settled_at)
+            SELECT gen_random_uuid(), %s, 'x', 'cut ' || n, 'draft', 'drape', '{}', 'x', 10,
+                   now(), 3,
                    CASE WHEN n <= 2000 THEN 'pending' ELSE 'canceled' END,
                    CASE WHEN n <= 2000 THEN NULL ELSE now() END
               FROM generate_series(1, 22000) n""",
@@ -343,11 +518,14 @@ def test_hot_statements_use_their_index_among_many_jobs() -> None:
     with engine().connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.exec_driver_sql("VACUUM ANALYZE jobs")
     values = {"claim": held.claim, "lease_seconds": 15.0, "progress": 1}
-    claiming = {"engine": "drape", "worker": "w"}
-    assert _index_of(queue.CLAIM, values | claiming) == {"jobs_pending", "jobs_pkey"}
+    claiming = {"engines": ["drape"], "warm": None, "affinity_seconds": 15.0, "worker": "w"}
+    assert _index_of(queue.CLAIM, values | claiming) == {"jobs_pending", "jobs_pkey"} | MODES
     assert _index_of(queue.RENEW, values) == {"jobs_claim"}
     assert _index_of(queue.EXPIRE_LEASES, {"batch": 20}) <= {"jobs_claim", "jobs_pkey"}
     assert _index_of(queue.STILL_HELD, values) == {"jobs_claim"}
+
+
+MODES = {"engine_modes_pkey"}
 
 
 def _index_of(statement: TextClause, values: dict[str, object]) -> set[str]:
