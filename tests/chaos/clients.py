@@ -1,0 +1,119 @@
+"""Clients: they place orders through the product, repeat what got no answer, and keep the book of
+what was attempted and what was acknowledged."""
+
+import datetime
+import random
+import threading
+import time
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from models import generations
+from models.database import transaction
+from models.errors import Conflict, DatabaseUnavailable
+from models.generations import Order
+from tests.chaos.victim import BAD_ORDER, FATES, POISON
+
+CUTS = tuple(f"corte-{n}" for n in range(1, 9))
+BACKLOG = 500  # jobs: orders keep coming while the faults do
+POISON_EVERY, BAD_EVERY = 300, 100  # orders
+CANCEL_SHARE = 0.01
+DEADLINE_SHARE = 0.01
+GIVE_UP_SHARE = 0.3  # of orders without an answer: nobody asks again
+
+
+@dataclass
+class Entry:
+    """One order in the book."""
+
+    order: Order
+    id: UUID | None = None  # acknowledged
+
+
+@dataclass
+class Book:
+    """What the clients know: Jepsen's attempted and acknowledged."""
+
+    entries: list[Entry] = field(default_factory=list)
+
+    @property
+    def acknowledged(self) -> list[Entry]:
+        return [entry for entry in self.entries if entry.id is not None]
+
+    @property
+    def jobs(self) -> int:
+        return sum(len(entry.order.cuts) for entry in self.acknowledged)
+
+
+class Clients(threading.Thread):
+    """Places orders for `jobs` jobs; `settled`, told from outside, keeps the backlog bounded."""
+
+    def __init__(self, jobs: int, seed: int, poison: bool) -> None:
+        super().__init__(name="clients", daemon=True)
+        self.book = Book()
+        self.settled = 0
+        self.broken: list[str] = []
+        self._jobs = jobs
+        self._poison = poison
+        self._chance = random.Random(seed)
+        self._stopping = threading.Event()
+
+    def run(self) -> None:
+        try:
+            while not self._stopping.is_set() and self.book.jobs < self._jobs:
+                if self.book.jobs - self.settled > BACKLOG:
+                    time.sleep(0.01)
+                    continue
+                self._place(self._next_order())
+        except Exception as error:
+            self.broken.append(f"a client met {error!r}")
+            raise
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self.join()
+
+    def _next_order(self) -> Order:
+        number = len(self.book.entries) + 1
+        cuts = min(self._jobs - self.book.jobs, self._chance.randint(1, len(CUTS)))
+        fate = self._chance.randrange(POISON)
+        if self._poison and number % POISON_EVERY == 10:
+            fate, cuts = POISON, 1
+        elif number % BAD_EVERY == 5:
+            fate = BAD_ORDER
+        deadline = None
+        if self._chance.random() < DEADLINE_SHARE:
+            soon = datetime.timedelta(seconds=self._chance.uniform(0.05, 3.0))
+            deadline = datetime.datetime.now(datetime.UTC) + soon
+        return Order(
+            color_id="gris",
+            cuts=self._chance.sample(CUTS, cuts),
+            owner=f"user:{self._chance.randrange(5)}",
+            quality="preview",
+            noise_seed=self._chance.randrange(1_000_000) * FATES + fate,
+            idempotency_key=f"order-{number}",
+            deadline=deadline,
+        )
+
+    def _place(self, order: Order) -> None:
+        """Ask until it is answered, with the same key, or give up without knowing."""
+        entry = Entry(order)
+        self.book.entries.append(entry)
+        while entry.id is None and not self._stopping.is_set():
+            try:
+                with transaction() as session:
+                    id = generations.place(session, order)
+                entry.id = id
+            except DatabaseUnavailable:
+                if self._chance.random() < GIVE_UP_SHARE:
+                    return
+                time.sleep(0.05)
+        if entry.id is not None and self._chance.random() < CANCEL_SHARE:
+            self._cancel(entry.id)
+
+    def _cancel(self, id: UUID) -> None:
+        try:
+            with transaction() as session:
+                generations.cancel(session, id)
+        except (Conflict, DatabaseUnavailable):
+            return

@@ -1,0 +1,186 @@
+"""A TCP proxy before PostgreSQL that reads the protocol just enough to break it at a bad moment.
+
+A connection can be cut before the server sees a COMMIT, after the server did it and before the
+client hears of it, or while nobody knows; and one client's link can be slow, or go silent and come
+back. Both sockets are closed when it cuts: a half-open one would keep row locks.
+"""
+
+import asyncio
+import random
+import struct
+import threading
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from types import TracebackType
+from typing import Literal, Self
+
+Cut = Literal["before", "after", "unknown"]
+CUTS: tuple[Cut, ...] = ("before", "after", "unknown")
+COMMIT = b"Q" + struct.pack("!i", 4 + len(b"COMMIT\0")) + b"COMMIT\0"
+CHUNK_BYTES = 65536
+
+
+class Messages:
+    """Splits one direction of a connection into protocol messages: (type, whole message)."""
+
+    def __init__(self, has_startup: bool) -> None:
+        self._rest = b""
+        self._in_startup = has_startup
+
+    def feed(self, data: bytes) -> list[bytes]:
+        self._rest += data
+        whole = []
+        while (size := self._size()) is not None and len(self._rest) >= size:
+            whole.append(self._rest[:size])
+            self._rest = self._rest[size:]
+            self._in_startup = False
+        return whole
+
+    def _size(self) -> int | None:
+        """The startup message has no type byte; every other has one before its length."""
+        at = 0 if self._in_startup else 1
+        if len(self._rest) < at + 4:
+            return None
+        length: int = struct.unpack_from("!i", self._rest, at)[0]
+        return at + length
+
+
+def application_name(startup: bytes) -> str:
+    """Whose connection it is: the client says so in its startup message."""
+    words = startup[8:].split(b"\0")
+    pairs = dict(zip(words[::2], words[1::2], strict=False))
+    return pairs.get(b"application_name", b"").decode()
+
+
+class Proxy:
+    """Runs in a thread of its own; its knobs may be turned from any thread while it runs."""
+
+    def __init__(self, server_port: int, seed: int) -> None:
+        self.cut_share = 0.0  # of all COMMITs
+        self.delay_seconds: dict[str, float] = {}  # by application name, for each chunk
+        self.silent: set[str] = set()  # application names whose bytes stand still
+        self.cuts: Counter[str] = Counter()
+        self.port = 0
+        self._server_port = server_port
+        self._random = random.Random(seed)
+        self._loop = asyncio.new_event_loop()
+        self._stop = asyncio.Event()
+        self._listening = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="proxy", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        self._listening.wait()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join()
+
+    def _run(self) -> None:
+        self._loop.run_until_complete(self._serve())
+        self._loop.close()
+
+    async def _serve(self) -> None:
+        server = await asyncio.start_server(self._connection, "127.0.0.1", 0)
+        self.port = server.sockets[0].getsockname()[1]
+        self._listening.set()
+        await self._stop.wait()
+        server.close()
+        others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+
+    async def _connection(
+        self, client_in: asyncio.StreamReader, client_out: asyncio.StreamWriter
+    ) -> None:
+        try:
+            server_in, server_out = await asyncio.open_connection("127.0.0.1", self._server_port)
+        except OSError:  # the server is down: the client sees a closed connection
+            client_out.transport.abort()
+            return
+        link = _Link(self, client_out, server_out)
+        ways = [
+            asyncio.ensure_future(_pump(client_in, link.from_client)),
+            asyncio.ensure_future(_pump(server_in, link.from_server)),
+        ]
+        try:
+            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for way in ways:
+                way.cancel()
+            await asyncio.gather(*ways, return_exceptions=True)
+            client_out.transport.abort()
+            server_out.transport.abort()
+
+    async def hold_back(self, name: str) -> None:
+        """Wait as long as this client's link is slow or silent."""
+        if delay := self.delay_seconds.get(name):
+            await asyncio.sleep(delay)
+        while name in self.silent:
+            await asyncio.sleep(0.02)
+
+    def choose_cut(self) -> Cut | None:
+        """What happens to the COMMIT that just came."""
+        if self._random.random() >= self.cut_share:
+            return None
+        return self._random.choice(CUTS)
+
+
+class _Link:
+    """One client's connection."""
+
+    def __init__(
+        self, proxy: Proxy, client: asyncio.StreamWriter, server: asyncio.StreamWriter
+    ) -> None:
+        self.name = ""
+        self._proxy = proxy
+        self._client = client
+        self._server = server
+        self._asked = Messages(has_startup=True)
+        self._answered = Messages(has_startup=False)
+        self._commits_unheard = False  # cut as soon as the server has done it
+
+    async def from_client(self, data: bytes) -> None:
+        """Pass on what the client sent. Raises ConnectionError to cut the connection."""
+        for message in self._asked.feed(data):
+            if message[:1] == b"\0" and not self.name:
+                self.name = application_name(message)
+            cut = self._proxy.choose_cut() if message == COMMIT else None
+            await self._proxy.hold_back(self.name)
+            if cut is not None:
+                self._proxy.cuts[cut] += 1
+            if cut == "before":
+                raise ConnectionResetError
+            self._commits_unheard = cut == "after"
+            self._server.write(message)
+            if cut == "unknown":
+                await self._server.drain()
+                raise ConnectionResetError
+        await self._server.drain()
+
+    async def from_server(self, data: bytes) -> None:
+        """Pass on what the server answered, unless the client must not hear it."""
+        messages = self._answered.feed(data)
+        if self._commits_unheard:
+            if any(message[:1] == b"Z" for message in messages):  # ready for the next query
+                raise ConnectionResetError
+            return
+        await self._proxy.hold_back(self.name)
+        self._client.write(data)
+        await self._client.drain()
+
+
+async def _pump(source: asyncio.StreamReader, sink: Callable[[bytes], Awaitable[None]]) -> None:
+    """Until the source ends or the sink cuts."""
+    try:
+        while data := await source.read(CHUNK_BYTES):
+            await sink(data)
+    except ConnectionError:
+        return

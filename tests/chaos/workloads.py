@@ -1,0 +1,60 @@
+"""The workloads. Job time decides what can be found: with jobs of milliseconds a missing fence
+survives ten thousand of them; with jobs about as long as the lease it shows at once."""
+
+import argparse
+from collections.abc import Callable
+
+from tests.chaos.nemeses import Faults
+from tests.chaos.trial import Workload
+
+HOUR = 3600.0
+SKEWED = (-HOUR, 0.0, 0.0, HOUR)
+
+
+def short(options: argparse.Namespace) -> Workload:
+    """Many jobs of milliseconds; per 10,000: 200 SIGKILL, 20 immediate restarts, 100 zombies."""
+    jobs = options.jobs
+    faults = Faults(
+        kills=_per(jobs, 67, 4),
+        zombies=_per(jobs, 100, 10),
+        retirements=_per(jobs, 200, 2),
+        restarts=_per(jobs, 500, 1),
+        refusals=1 if jobs >= 1000 else 0,
+        lost_backends=_per(jobs, 200, 2),
+        slow_links=_per(jobs, 1000, 1),
+        silent_links=_per(jobs, 1000, 1),
+        cut_share=0.01,
+        storage_share=0.05,
+        hang_share=0.001,
+        break_share=0.01,
+        clocks=SKEWED,
+        poison=True,
+    )
+    return Workload("short", jobs, options.workers, 1.0, (0.004, 0.020), faults)
+
+
+def long(options: argparse.Namespace) -> Workload:
+    """Jobs about as long as the lease; per 800: 40 SIGKILL, 6 restarts, 120 zombies."""
+    jobs = options.long_jobs
+    faults = Faults(
+        kills=_per(jobs, 27, 2),
+        zombies=_per(jobs, 7, 6),
+        retirements=_per(jobs, 80, 1),
+        restarts=_per(jobs, 133, 1),
+        lost_backends=_per(jobs, 80, 1),
+        slow_links=_per(jobs, 160, 1),
+        silent_links=_per(jobs, 80, 1),
+        cut_share=0.01,
+        storage_share=0.05,
+        hang_share=0.01,
+        break_share=0.01,
+        clocks=SKEWED,
+    )
+    return Workload("long", jobs, 2 * options.workers, 1.0, (0.60, 0.95), faults)
+
+
+def _per(jobs: int, each: int, least: int) -> int:
+    return max(least, round(jobs / each))
+
+
+WORKLOADS: dict[str, Callable[[argparse.Namespace], Workload]] = {"short": short, "long": long}
