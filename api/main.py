@@ -1,10 +1,7 @@
 """The application: routes, limits and headers put together. `uvicorn api.main:app` serves it."""
 
-from pathlib import Path
-
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
-from fastapi.staticfiles import StaticFiles
 
 from api import admin, auth, catalogue, files, generations, ops, shop, swatches
 from api.body_limit import BodyLimit
@@ -13,8 +10,6 @@ from api.errors import LastResort, add_error_handlers
 from api.pages import floor
 from models.logs import start_logging
 from models.settings import settings
-
-STATIC = Path(__file__).parent / "pages" / "static"
 
 
 def create_app() -> FastAPI:
@@ -29,7 +24,6 @@ def create_app() -> FastAPI:
     add_error_handlers(app)
     for module in (floor, shop, generations, swatches, files, auth, catalogue, admin, ops):
         app.include_router(module.router)
-    app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.add_middleware(LastResort)
     app.add_middleware(BodyLimit)
     app.add_middleware(

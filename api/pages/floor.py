@@ -3,13 +3,14 @@
 The page carries the catalogue; everything after that goes through the JSON API (see static/).
 """
 
+import gzip
 import tomllib
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -34,10 +35,14 @@ router.include_router(bundle.router)
 
 
 @router.get("/", response_class=HTMLResponse)
-def floor(transaction: Transaction) -> HTMLResponse:
+def floor(request: Request, transaction: Transaction) -> HTMLResponse:
     families = catalogue.shop_families(transaction)
     looks = catalogue.active_looks(transaction)
-    return HTMLResponse(html(families, looks), headers={"Cache-Control": "private, no-cache"})
+    headers = {"Cache-Control": "private, no-cache", "Vary": "Accept-Encoding"}
+    page = html(families, looks).encode()
+    if "gzip" in request.headers.get("accept-encoding", ""):
+        page, headers["Content-Encoding"] = gzip.compress(page, compresslevel=6), "gzip"
+    return HTMLResponse(page, headers=headers)
 
 
 def html(families: Sequence[FabricFamily], looks: Sequence[Look]) -> str:
