@@ -1,6 +1,8 @@
-"""Files: links to stored bytes on our own host, and the route that serves them.
+"""Files: links to stored bytes on our own host, and the route that serves them from any store.
 
-Catalogue pictures are public. Everything else needs a signed link, which expires.
+Catalogue pictures are public. Everything else needs a signed link, which expires. Links stay on
+our host whatever the store is: older clients show pictures from no other. Only R2_PUBLIC_URL moves
+them, to a public address of everything that is stored.
 """
 
 import hashlib
@@ -9,37 +11,39 @@ import mimetypes
 import time
 from urllib.parse import urlsplit
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter
+from fastapi.responses import StreamingResponse
 
 from models.errors import Forbidden, InvalidInput, NotFound
 from models.settings import settings
-from models.storage import checked_key, storage
+from models.storage import PUBLIC_PREFIX as PUBLIC_PREFIX
+from models.storage import cache_control, checked_key, storage
 
-PUBLIC_PREFIX = "catalogue/"
-FOREVER = "public, max-age=31536000, immutable"  # a stored object never changes
-PRIVATE = "private, max-age=3600"
 FOREIGN = "La dirección de la muestra no es de esta casa; sube la foto aquí."
 
 router = APIRouter(tags=["files"])
 
 
-@router.get("/files/{key:path}", response_class=Response)
-def read_file(key: str, expires: int = 0, signature: str = "") -> Response:
-    """The bytes under this key; 403 for a link that is not signed or has expired."""
-    public = key.startswith(PUBLIC_PREFIX)
-    if not public:
+@router.get("/files/{key:path}", response_class=StreamingResponse)
+def read_file(key: str, expires: int = 0, signature: str = "") -> StreamingResponse:
+    """The bytes under this key as they come; 403 for a link that is not signed or has expired."""
+    if not key.startswith(PUBLIC_PREFIX):
         _check_link(key, expires, signature)
+    reading = storage().open(key)
     headers = {
-        "Cache-Control": FOREVER if public else PRIVATE,
+        "Cache-Control": cache_control(key),
+        "Content-Length": str(reading.size_bytes),  # less than that is no whole picture
         "X-Content-Type-Options": "nosniff",
         "Content-Security-Policy": "sandbox; default-src 'none'",
     }
     media_type = mimetypes.guess_type(key)[0] or "application/octet-stream"
-    return Response(storage().get(key), headers=headers, media_type=media_type)
+    return StreamingResponse(reading.chunks, headers=headers, media_type=media_type)
 
 
 def link(base_url: str, key: str) -> str:
     """An absolute URL for this key. It stays the same for an hour, so that browsers can cache."""
+    if (elsewhere := settings().public_files_url) is not None:
+        return f"{elsewhere}/{key}"
     address = f"{base_url}/files/{key}"
     if key.startswith(PUBLIC_PREFIX):
         return address
@@ -51,17 +55,21 @@ def link(base_url: str, key: str) -> str:
 def key_of(base_url: str, url: str) -> str:
     """The key that one of our own links names; its signature does not matter. Raises InvalidInput
     for any other address: nothing is ever fetched from a URL."""
+    for home in (f"{base_url}/files", settings().public_files_url):
+        if home is not None and (key := _key_under(home, url)) is not None:
+            return key
+    raise InvalidInput(FOREIGN, "swatch_url")
+
+
+def _key_under(home: str, url: str) -> str | None:
     try:
-        ours, given = urlsplit(f"{base_url}/files/"), urlsplit(url)
-    except ValueError:  # not an address at all
-        raise InvalidInput(FOREIGN, "swatch_url") from None
-    same_host = (given.scheme, given.netloc) == (ours.scheme, ours.netloc)
-    if not same_host or not given.path.startswith(ours.path):
-        raise InvalidInput(FOREIGN, "swatch_url")
-    try:
-        return checked_key(given.path.removeprefix(ours.path))
-    except NotFound:
-        raise InvalidInput(FOREIGN, "swatch_url") from None
+        ours, given = urlsplit(f"{home}/"), urlsplit(url)
+        same_host = (given.scheme, given.netloc) == (ours.scheme, ours.netloc)
+        if same_host and given.path.startswith(ours.path):
+            return checked_key(given.path.removeprefix(ours.path))
+    except (ValueError, NotFound):  # not an address at all, or no key
+        pass
+    return None
 
 
 def _check_link(key: str, expires: int, signature: str) -> None:
