@@ -14,7 +14,8 @@ import pytest
 from numpy.typing import NDArray
 
 from models.errors import InvalidInput
-from worker.weave import Draft, WovenTile, harness_of, linear_rgb, load_draft, weave
+from worker.draft import Draft, harness_of, linear_rgb, load_draft
+from worker.weave import WovenTile, weave
 
 ASSETS = Path(__file__).parents[2] / "assets"
 CLOTHS = sorted((ASSETS / "cloth").glob("*.toml"))
