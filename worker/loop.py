@@ -7,13 +7,14 @@ told to stop         queue.release     at once, the attempt given back
 lease lost           nothing: the job is no longer ours
 """
 
+import contextlib
 import hashlib
 import logging
 import random
 import threading
 import time
 from collections.abc import Callable, Sequence
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from models import queue, workers
 from models.database import Session, transaction
@@ -60,6 +61,8 @@ class Loop:
         self._warm: str | None = None  # the engine that rendered last: its weights are in memory
         self._beat_at = -BEAT_SECONDS
         self._expired_at = -EXPIRE_SECONDS
+        self._unanswered: UUID | None = None  # a claim that was sent: nobody said how it ended
+        self._claimed_at = 0.0
         self._worked_at = -BUSY_AFTER_WORK_SECONDS
 
     def run(self, bell: Bell) -> None:
@@ -77,32 +80,39 @@ class Loop:
 
     def work_once(self) -> bool:
         """Claim and finish one job; False when there was none."""
-        started = time.monotonic()
         held = self._claim()
         if held is None:
             return False
-        self._worked_at = started
-        self._process(held, Lease(held, settings().lease_seconds, started, self.stopping))
+        self._worked_at = self._claimed_at
+        lease = Lease(held, settings().lease_seconds, self._claimed_at, self.stopping)
+        self._process(held, lease)
         return True
 
     def _claim(self) -> queue.Claim | None:
         """Take the next job. If the connection breaks around the COMMIT, look whether the claim
-        happened: without that the job would wait for its lease to lapse."""
-        self._expire()
-        mine = uuid4()
-        try:
-            with transaction() as session:
-                return queue.claim(
-                    session,
-                    list(self.engines),
-                    self.name,
-                    settings().lease_seconds,
-                    warm=self._warm,
-                    with_claim=mine,
-                )
-        except DatabaseUnavailable:
-            with transaction() as session:
-                return queue.held_by(session, mine)
+        happened, now or at the next call: else the job would wait for its lease to lapse."""
+        if self._unanswered is None:
+            self._expire()
+            self._unanswered, self._claimed_at = uuid4(), time.monotonic()
+            with contextlib.suppress(DatabaseUnavailable):
+                return self._answered(self._take(self._unanswered))
+        with transaction() as session:
+            return self._answered(queue.held_by(session, self._unanswered))
+
+    def _take(self, claim: UUID) -> queue.Claim | None:
+        with transaction() as session:
+            return queue.claim(
+                session,
+                list(self.engines),
+                self.name,
+                settings().lease_seconds,
+                warm=self._warm,
+                with_claim=claim,
+            )
+
+    def _answered(self, held: queue.Claim | None) -> queue.Claim | None:
+        self._unanswered = None
+        return held
 
     def _expire(self) -> None:
         if time.monotonic() - self._expired_at >= EXPIRE_SECONDS:

@@ -200,6 +200,22 @@ class _Flaky:
         return flaky()
 
 
+def test_a_claim_whose_answer_was_lost_is_worked_on_and_not_left_to_lapse(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The answer to COMMIT is lost, and so is the first look; the second look finds the job."""
+    loop = drape_loop()
+    place()
+    loop._expire()
+    monkeypatch.setattr("worker.loop.transaction", _Flaky(["after", "before"]))
+    with pytest.raises(DatabaseUnavailable):
+        loop._claim()
+    assert status() == "processing"
+    assert loop.work_once()
+    assert status() == "completed"
+    assert sql("SELECT attempts FROM jobs") == 1
+
+
 @pytest.mark.parametrize("breaks", [["before"], ["after"], ["before", "before", "after"]])
 def test_an_unknown_commit_ends_in_exactly_one_completion(
     breaks: list[str], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
