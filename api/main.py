@@ -20,6 +20,7 @@ def create_app() -> FastAPI:
         version=settings().app_version,
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,  # an address with a slash too many does not exist
     )
     add_error_handlers(app)
     for module in (floor, shop, generations, swatches, files, auth, catalogue, admin, ops):
