@@ -1,4 +1,4 @@
-"""The papers agree with the code: no setting and no route is undocumented, or documented in vain."""
+"""The papers agree with the code: no setting and no route undocumented, or documented in vain."""
 
 import re
 from pathlib import Path
