@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from argon2 import PasswordHasher
 from argon2.exceptions import VerificationError
-from sqlalchemy import CheckConstraint, ForeignKey, func, select, text
+from sqlalchemy import CheckConstraint, ForeignKey, func, or_, select, text
 from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 
 from models.base import Base, CreatedAt, IntegerKey
@@ -107,7 +107,7 @@ def token_user(session: Session, token: str) -> User:
         select(ApiToken).where(
             ApiToken.token_sha256 == _sha256(token),
             ApiToken.revoked_at.is_(None),
-            func.coalesce(ApiToken.expires_at, "infinity") > func.now(),
+            or_(ApiToken.expires_at.is_(None), ApiToken.expires_at > func.now()),
         )
     )
     if found is None or not found.user.active:
