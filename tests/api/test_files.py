@@ -1,175 +1,170 @@
-"""Links to stored files: signed and expiring on our own host, or public where R2 is; the route
-streams from whatever store there is."""
+"""/files: catalogue pictures are public, everything else needs a signed link that expires."""
 
-import hashlib
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from types import SimpleNamespace
+import http.client
+import time
+from urllib.parse import parse_qs, quote, urlsplit
 
 import httpx
 import pytest
 
-from api.files import key_of, link
-from models.errors import InvalidInput
+from api.files import link
+from models.settings import settings
 from models.storage import storage
-from tests.s3_fake import S3Fake
+from tests.wire import a_photo, old_error
 
-HOUSE = "https://estilista.example"
-PUBLIC = "https://cdn.estilista.example/taller"
-KEY = "renders/7b1c/9d2e/recto-1a2b3c4d.jpg"
-PICTURE = bytes(range(256)) * 3000
+PRIVATE_KEY = "renders/de-un-cliente.jpg"
+BASE = "http://casa.example"
 
 
-@pytest.fixture
-def r2(setting: Callable[..., None]) -> Iterator[S3Fake]:
-    """The application stores in R2, which is the fake."""
-    with S3Fake() as fake:
-        setting(
-            storage_backend="r2",
-            r2_endpoint_url=fake.url,
-            r2_access_key_id=fake.access_key_id,
-            r2_secret_access_key=fake.secret_access_key,
-            r2_bucket_name=fake.bucket,
-        )
-        storage.cache_clear()
-        yield fake
-    storage.cache_clear()
+@pytest.fixture(autouse=True)
+def _stored(client: httpx.Client) -> None:
+    storage().put(PRIVATE_KEY, b"la foto de un cliente", "image/jpeg")
 
 
-@pytest.fixture
-def folder(setting: Callable[..., None], tmp_path: Path) -> Iterator[None]:
-    setting(data_dir=tmp_path)
-    storage.cache_clear()
-    yield
-    storage.cache_clear()
+def signed(key: str = PRIVATE_KEY) -> str:
+    """Path and query of our own link to this key."""
+    return link(BASE, key).removeprefix(BASE)
 
 
-@pytest.fixture(params=["folder", "r2"])
-def any_store(request: pytest.FixtureRequest) -> None:
-    request.getfixturevalue(request.param)
+def raw_get(client: httpx.Client, path: str) -> tuple[int, bytes]:
+    """GET exactly this path: nothing on the way makes it tidy."""
+    address = urlsplit(str(client.base_url))
+    connection = http.client.HTTPConnection(str(address.hostname), address.port, timeout=10)
+    try:
+        connection.putrequest("GET", path, skip_accept_encoding=True)
+        connection.endheaders()
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    finally:
+        connection.close()
 
 
-def path(key: str) -> str:
-    """Our own link to a key, without the host."""
-    return link("", key)
-
-
-@pytest.mark.usefixtures("any_store")
-def test_a_signed_link_gives_the_bytes_and_may_be_kept_by_one_browser(
-    client: httpx.Client,
-) -> None:
-    storage().put(KEY, PICTURE, "image/jpeg")
-    answer = client.get(path(KEY))
-    assert answer.content == PICTURE
-    assert answer.headers["content-type"] == "image/jpeg"
-    assert answer.headers["content-length"] == str(len(PICTURE))
-    assert answer.headers["cache-control"] == "private, max-age=3600"
+def test_catalogue_pictures_are_public_and_never_change(client: httpx.Client) -> None:
+    url = client.get("/catalog").json()["families"][0]["colors"][0]["swatch_url"]
+    assert not urlsplit(url).query
+    answer = client.get(url)
+    assert answer.status_code == 200
+    assert answer.content.startswith(b"\x89PNG")
+    assert answer.headers["content-type"] == "image/png"
+    assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
+    assert answer.headers["x-content-type-options"] == "nosniff"
     assert answer.headers["content-security-policy"] == "sandbox; default-src 'none'"
 
 
-@pytest.mark.usefixtures("any_store")
-def test_a_picture_of_the_catalogue_needs_no_signature_and_is_kept_for_good(
-    client: httpx.Client,
+def test_a_client_s_picture_needs_our_signature(client: httpx.Client) -> None:
+    refused = client.get(f"/files/{PRIVATE_KEY}")
+    old_error(refused, 403)
+    assert b"la foto" not in refused.content
+    answer = client.get(signed())
+    assert (answer.status_code, answer.content) == (200, b"la foto de un cliente")
+    assert answer.headers["cache-control"].startswith("private")
+    assert answer.headers["content-type"] == "image/jpeg"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+def test_uploaded_swatches_are_not_public(client: httpx.Client) -> None:
+    photo = {"file": ("x.png", a_photo(), "image/png")}
+    url = urlsplit(client.post("/upload-swatch", files=photo).json()["swatch_url"])
+    old_error(client.get(url.path), 403)
+    assert client.get(f"{url.path}?{url.query}").status_code == 200
+
+
+def test_a_signed_link_holds_for_a_day_and_then_expires(
+    client: httpx.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    storage().put("catalogue/azul-1.png", PICTURE, "image/png")
-    answer = client.get("/files/catalogue/azul-1.png")
-    assert answer.content == PICTURE
-    assert "immutable" in answer.headers["cache-control"]
+    url = signed()
+    expires = int(parse_qs(urlsplit(url).query)["expires"][0])
+    hours = settings().file_link_hours
+    assert hours * 3600 < expires - time.time() <= (hours + 1) * 3600
+    monkeypatch.setattr(time, "time", lambda: expires - 1.0)
+    assert client.get(url).status_code == 200
+    monkeypatch.setattr(time, "time", lambda: expires + 1.0)
+    assert "venció" in old_error(client.get(url), 403)
 
 
-@pytest.mark.usefixtures("any_store")
+def test_links_made_within_an_hour_are_the_same_so_that_browsers_can_cache(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(time, "time", lambda: 3600 * 500_000 + 5.0)
+    first = signed()
+    monkeypatch.setattr(time, "time", lambda: 3600 * 500_000 + 3595.0)
+    assert signed() == first
+    monkeypatch.setattr(time, "time", lambda: 3600 * 500_001 + 5.0)
+    assert signed() != first
+
+
+def test_a_forged_link_is_403(client: httpx.Client) -> None:
+    path, query = signed().split("?")
+    fields = {name: values[0] for name, values in parse_qs(query).items()}
+    later = str(int(fields["expires"]) + 3600)
+    other = parse_qs(urlsplit(signed("renders/otra.jpg")).query)["signature"][0]
+    for forged in (
+        f"expires={later}&signature={fields['signature']}",
+        f"expires={'9' * 400}&signature={fields['signature']}",
+        f"expires=-1&signature={fields['signature']}",
+        f"expires={fields['expires']}&signature={other}",
+        f"expires={fields['expires']}&signature={fields['signature'][:-1]}",
+        f"expires={fields['expires']}&signature={fields['signature'].upper()}",
+        f"expires={fields['expires']}&signature=",
+        f"expires={fields['expires']}&signature=%C3%B1%00",
+        f"expires={fields['expires']}",
+        f"signature={fields['signature']}",
+    ):
+        old_error(client.get(f"{path}?{forged}"), 403)
+    old_error(client.get(f"{path}?expires=ayer&signature={fields['signature']}"), 422)
+
+
+def test_a_signature_is_worth_nothing_after_the_secret_changed(
+    client: httpx.Client, setting: object
+) -> None:
+    url = signed()
+    assert callable(setting)
+    setting(jwt_secret="otro secreto de treinta y dos letras o más")
+    old_error(client.get(url), 403)
+
+
 @pytest.mark.parametrize(
-    "key", ["catalogue/none.png", "catalogue/../secret", "catalogue/" + "x" * 300]
-)
-def test_what_is_not_there_is_404(client: httpx.Client, key: str) -> None:
-    assert client.get(f"/files/{key.replace('..', '%2e%2e')}").status_code == 404
-
-
-def test_a_link_without_its_signature_is_403(client: httpx.Client) -> None:
-    address = path(KEY)
-    assert client.get(address.partition("?")[0]).status_code == 403
-    assert client.get(address[:-1] + ("0" if address[-1] != "0" else "1")).status_code == 403
-    assert client.get(address.replace("recto", "cruzado")).status_code == 403
-
-
-def test_a_link_ends_when_it_says(client: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    address = path(KEY)
-    assert client.get(address).status_code == 404  # signed, and there is nothing
-    later = int(address.partition("expires=")[2].partition("&")[0]) + 1
-    monkeypatch.setattr("api.files.time", SimpleNamespace(time=lambda: later))
-    assert client.get(address).status_code == 403
-
-
-def test_a_store_that_is_away_is_503_and_says_when_to_come_back(
-    client: httpx.Client, r2: S3Fake
-) -> None:
-    storage().put(KEY, PICTURE, "image/jpeg")
-    r2.secret_access_key = "changed-yesterday"
-    answer = client.get(path(KEY))
-    assert answer.status_code == 503
-    assert "retry-after" in answer.headers
-    assert r2.access_key_id not in answer.text
-
-
-def test_half_a_picture_is_never_taken_for_a_whole_one(client: httpx.Client, r2: S3Fake) -> None:
-    storage().put(KEY, PICTURE, "image/jpeg")
-    r2.will("GET", "cut")
-    with pytest.raises(httpx.RemoteProtocolError):
-        client.get(path(KEY))
-
-
-def test_an_uploaded_swatch_goes_to_r2_and_comes_back_from_our_own_host(
-    client: httpx.Client, r2: S3Fake
-) -> None:
-    cloth = (Path(__file__).parents[2] / "assets" / "watermark.png").read_bytes()
-    answer = client.post("/api/v1/swatches", files={"file": ("a.png", cloth)})
-    assert answer.status_code == 201
-    (key,) = r2.objects
-    assert answer.json()["url"].startswith(f"{client.base_url}/files/{key}?")
-    content = client.get(answer.json()["url"]).content
-    assert hashlib.sha256(content).digest() == hashlib.sha256(r2.objects[key].content).digest()
-
-
-@pytest.mark.usefixtures("r2")
-def test_links_stay_on_our_host_unless_a_public_one_is_set(setting: Callable[..., None]) -> None:
-    assert link(HOUSE, KEY).startswith(f"{HOUSE}/files/{KEY}?expires=")
-    setting(r2_public_url=f"{PUBLIC}/")
-    assert link(HOUSE, KEY) == f"{PUBLIC}/{KEY}"
-
-
-@pytest.mark.usefixtures("r2")
-def test_both_hosts_links_name_their_key(setting: Callable[..., None]) -> None:
-    ours = link(HOUSE, KEY)
-    setting(r2_public_url=PUBLIC)
-    assert key_of(HOUSE, ours) == KEY
-    assert key_of(HOUSE, link(HOUSE, KEY)) == KEY
-
-
-def test_a_public_url_without_r2_moves_nothing(setting: Callable[..., None]) -> None:
-    setting(r2_public_url=PUBLIC)
-    assert link(HOUSE, KEY).startswith(HOUSE)
-    with pytest.raises(InvalidInput):
-        key_of(HOUSE, f"{PUBLIC}/{KEY}")
-
-
-@pytest.mark.usefixtures("r2")
-@pytest.mark.parametrize(
-    "url",
+    "key",
     [
-        f"https://elsewhere.example/files/{KEY}",
-        f"http://estilista.example/files/{KEY}",
-        f"https://estilista.example.evil/files/{KEY}",
-        f"https://cdn.estilista.example/{KEY}",
-        f"https://cdn.estilista.example/tallerx/{KEY}",
-        f"{PUBLIC}/../{KEY}",
-        f"{HOUSE}/files/a/%2e%2e/b",
-        f"{HOUSE}/files/",
-        "file:///etc/passwd",
-        "http://[",
+        "../signing-secret",
+        "catalogue/../signing-secret",
+        "catalogue/../../etc/passwd",
+        f"catalogue/../{PRIVATE_KEY}",
+        "catalogue/%2e%2e/" + PRIVATE_KEY,
+        "catalogue/..%2f" + PRIVATE_KEY,
+        "catalogue%2f..%2f" + quote(PRIVATE_KEY, safe=""),
+        "catalogue/./" + PRIVATE_KEY,
+        "catalogue//etc/passwd",
+        "/etc/passwd",
+        "%2fetc%2fpasswd",
+        "catalogue/\\..\\" + PRIVATE_KEY,
+        "catalogue/%00",
+        "catalogue/x%00.png",
+        "catalogue/.oculto",
+        "catalogue/~root",
+        "catalogue/%ff%fe",
+        "catalogue/",
+        "catalogue",
         "",
+        "catalogue/" + "x" * 300,
+        "catalogue/" + "x/" * 400 + "x",
+        "catalogue/" + "x" * 5000,
     ],
 )
-def test_any_other_address_is_refused(setting: Callable[..., None], url: str) -> None:
-    setting(r2_public_url=PUBLIC)
-    with pytest.raises(InvalidInput):
-        key_of(HOUSE, url)
+def test_no_path_leaves_the_public_folder(client: httpx.Client, key: str) -> None:
+    status, content = raw_get(client, f"/files/{key}")
+    assert status in (403, 404), content
+    assert b"foto de un cliente" not in content
+    assert b"root:" not in content
+
+
+def test_even_a_signed_path_cannot_leave_the_store(client: httpx.Client) -> None:
+    for key in ("../signing-secret", "renders/../../signing-secret", "/etc/passwd", ".", ".."):
+        status, content = raw_get(client, signed(key))
+        assert status == 404, content
+
+
+def test_what_is_not_there_is_404_and_secret_until_signed(client: httpx.Client) -> None:
+    old_error(client.get("/files/catalogue/no-existe.png"), 404)
+    old_error(client.get("/files/renders/no-existe.jpg"), 403)
+    old_error(client.get(signed("renders/no-existe.jpg")), 404)
