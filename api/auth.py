@@ -1,19 +1,22 @@
-"""Who is asking and what they may do: JWT bearer from POST /auth/token, or an API token.
+"""Who is asking and what they may do: programs bring a JWT from POST /auth/token or an API token,
+browsers the cookie of a session.
 
-Deny by default: every route names the permission it needs, and a test walks all routes.
+Deny by default: every route names the permission it needs, and a test walks all routes. A write
+that comes with a cookie must come from our own pages.
 """
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 import jwt
-from fastapi import APIRouter, Depends, Form, Response
+from fastapi import APIRouter, Depends, Form, Request, Response
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel
 
 from api.deps import Address, Transaction, count_against_limit
-from models import accounts, database
+from models import accounts, database, sessions
 from models.errors import Forbidden, Unauthorized
 from models.settings import settings
 
@@ -22,29 +25,46 @@ SIGN_IN_WINDOW_SECONDS = 300
 SIGN_INS_PER_WINDOW = 10  # per user, and per address
 READ_CATALOGUE, WRITE_CATALOGUE = "catalogue:read", "catalogue:write"
 READ_ORDERS, WRITE_ORDERS, PLACE_ORDERS = "orders:read", "orders:write", "orders:place"
-READ_OPERATIONS = "operations:read"
+READ_OPERATIONS, WRITE_OPERATIONS = "operations:read", "operations:write"
+MANAGE_PEOPLE = "people:manage"
 EVERYTHING = frozenset(
-    {READ_CATALOGUE, WRITE_CATALOGUE, READ_ORDERS, WRITE_ORDERS, PLACE_ORDERS, READ_OPERATIONS}
+    {
+        READ_CATALOGUE,
+        WRITE_CATALOGUE,
+        READ_ORDERS,
+        WRITE_ORDERS,
+        PLACE_ORDERS,
+        READ_OPERATIONS,
+        WRITE_OPERATIONS,
+        MANAGE_PEOPLE,
+    }
 )
 PERMISSIONS: dict[str, frozenset[str]] = {
     "owner": EVERYTHING,
-    "merchandiser": frozenset({READ_CATALOGUE, WRITE_CATALOGUE, READ_ORDERS, PLACE_ORDERS}),
+    "merchandiser": EVERYTHING - {WRITE_OPERATIONS, MANAGE_PEOPLE},
     "stylist": frozenset({READ_CATALOGUE, READ_ORDERS, PLACE_ORDERS}),
-    "ops": frozenset({READ_CATALOGUE, READ_OPERATIONS}),  # sees no client's orders
+    "ops": frozenset({READ_CATALOGUE, READ_OPERATIONS, WRITE_OPERATIONS}),  # no client's orders
     "viewer": frozenset({READ_CATALOGUE}),
 }
+SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 
 
 @dataclass(frozen=True)
 class Principal:
-    """Who is asking. `owner` is what an order is stored under."""
+    """Who is asking. `owner` is what an order is stored under; `session_id` is the browser's."""
 
     owner: str
     permissions: frozenset[str]
+    user_id: int | None = None
+    username: str = ""
+    session_id: int | None = None
+
+    def may(self, permission: str) -> bool:
+        return permission in self.permissions
 
     def need(self, permission: str) -> None:
         """Raises Forbidden."""
-        if permission not in self.permissions:
+        if not self.may(permission):
             raise Forbidden("Tu cuenta no tiene permiso para hacer esto.")
 
 
@@ -53,20 +73,63 @@ bearer = HTTPBearer(auto_error=False, description="JWT from /auth/token, or an A
 Bearer = Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]
 
 
-def _principal(credentials: Bearer) -> Principal | None:
-    """None without a credential. Raises Unauthorized for one that is not good.
+def _principal(request: Request, credentials: Bearer) -> Principal | None:
+    """None without a credential. Raises Unauthorized for one that is not good, and Forbidden for a
+    write that another site made a browser send."""
+    cookie = request.cookies.get(session_cookie())
+    if cookie is not None:  # a bearer token beside it does not exempt
+        refuse_other_sites(request)
+    found = _bearer_principal(credentials) if credentials else _browsers_principal(cookie)
+    request.state.principal = found
+    return found
 
-    In a transaction of its own: a request that held a connection while it waits for the one that
+
+def _bearer_principal(credentials: HTTPAuthorizationCredentials) -> Principal:
+    """In a transaction of its own: a request that held a connection while it waits for the one that
     counts it against a limit could starve itself, were there enough of them."""
-    if credentials is None:
-        return None
     token = credentials.credentials
     with database.transaction() as session:
         if token.startswith(accounts.TOKEN_PREFIX):
             user = accounts.token_user(session, token)
         else:
             user = accounts.active_user(session, _user_id(token))
-        return Principal(f"user:{user.id}", PERMISSIONS[user.role])
+        return Principal(f"user:{user.id}", PERMISSIONS[user.role], user.id, user.username)
+
+
+def _browsers_principal(cookie: str | None) -> Principal | None:
+    """A session that is over is no credential: an open shop stays open for its browser."""
+    if cookie is None:
+        return None
+    with database.transaction() as session:
+        found = sessions.find(session, cookie)
+    if found is None:
+        return None
+    permissions = PERMISSIONS[found.role]
+    owner = f"user:{found.user_id}"
+    return Principal(owner, permissions, found.user_id, found.username, found.session_id)
+
+
+def session_cookie() -> str:
+    """The cookie's name; with __Host- browsers take it over TLS only, for this host only."""
+    return "__Host-session" if settings().environment == "production" else "session"
+
+
+def refuse_other_sites(request: Request) -> None:
+    """Raises Forbidden for a write that a page of another site sent: Sec-Fetch-Site where the
+    browser says it, else Origin. What says neither is no browser, and no page can drive it."""
+    if request.method in SAFE_METHODS:
+        return
+    site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
+    if site is not None:
+        ours = site in ("same-origin", "none")
+    else:
+        ours = origin is None or urlsplit(origin).netloc in _our_hosts(request)
+    if not ours:
+        raise Forbidden("La petición viene de otro sitio.")
+
+
+def _our_hosts(request: Request) -> set[str]:
+    return {request.headers.get("host", ""), urlsplit(settings().public_base_url or "").netloc}
 
 
 Asking = Annotated[Principal | None, Depends(_principal)]

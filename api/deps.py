@@ -12,9 +12,15 @@ from models.errors import NotFound
 from models.settings import settings
 
 
-def _transaction() -> Iterator[Session]:
+def _transaction(request: Request) -> Iterator[Session]:
     with database.transaction() as session:
+        session.info["actor"] = lambda: _actor(request)  # for the audit log
         yield session
+
+
+def _actor(request: Request) -> str:
+    principal = getattr(request.state, "principal", None)
+    return principal.owner if principal else "shop"
 
 
 # scope="function": it must commit before the answer goes out, or a 201's first poll is a 404.

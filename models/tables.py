@@ -1,15 +1,27 @@
 """Every table in one place: importing this module registers all rows with the metadata."""
 
-from models import accounts, catalogue, generations, limits, queue, swatches, workers
+from models import (
+    accounts,
+    audit,
+    catalogue,
+    generations,
+    limits,
+    queue,
+    sessions,
+    swatches,
+    workers,
+)
 from models.base import Base
 
 __all__ = [
     "accounts",
+    "audit",
     "catalogue",
     "generations",
     "limits",
     "metadata",
     "queue",
+    "sessions",
     "swatches",
     "workers",
 ]
