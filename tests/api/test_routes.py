@@ -1,0 +1,261 @@
+"""Every route of the application: who may use it, and that no value sent to it breaks it.
+
+A route that is not in the table below fails the test: somebody has to say who may use it.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+from fastapi.routing import iter_route_contexts
+
+from api.auth import PERMISSIONS, make_token
+from api.main import app
+from models import accounts
+from models.database import transaction
+from tests.orders import sql
+from tests.wire import a_photo
+
+PUBLIC = "public"
+PLACE, READ, WRITE = "orders:place", "orders:read", "orders:write"
+SEE, EDIT = "catalogue:read", "catalogue:write"
+WATCH, RUN = "operations:read", "operations:write"
+PEOPLE = "people:manage"
+
+
+@dataclass(frozen=True)
+class Shop:
+    """A shop route: open to everybody where SHOP_ACCESS is open, else it needs the permission."""
+
+    permission: str
+
+
+TABLE: dict[str, str | Shop] = {
+    "GET /openapi.json": PUBLIC,
+    "GET /": PUBLIC,
+    "GET /static/{version}/{name:path}": PUBLIC,
+    "GET /healthz": PUBLIC,
+    "GET /livez": PUBLIC,
+    "GET /readyz": PUBLIC,
+    "GET /health": PUBLIC,
+    "GET /admin/health": PUBLIC,
+    "POST /auth/token": PUBLIC,
+    "GET /files/{key:path}": PUBLIC,  # by its own signature: see test_files.py
+    "GET /catalog": Shop(SEE),
+    "POST /generate": Shop(PLACE),
+    "GET /jobs/{id}": Shop(READ),
+    "POST /upload-swatch": Shop(PLACE),
+    "POST /api/v1/generations": Shop(PLACE),
+    "GET /api/v1/generations/{id}": Shop(READ),
+    "POST /api/v1/generations/{id}/cancel": Shop(PLACE),
+    "POST /api/v1/swatches": Shop(PLACE),
+    "GET /metrics": Shop(WATCH),
+    "GET /admin/fabrics": SEE,
+    "POST /admin/fabrics": EDIT,
+    "GET /admin/fabrics/{id}": SEE,
+    "PATCH /admin/fabrics/{id}": EDIT,
+    "DELETE /admin/fabrics/{id}": EDIT,
+    "PATCH /admin/fabrics/{id}/status": EDIT,
+    "POST /admin/fabrics/{id}/deactivate": EDIT,
+    "POST /admin/fabrics/{id}/preview": EDIT,
+    "GET /admin/colors": SEE,
+    "GET /admin/colors/{id}": SEE,
+    "PATCH /admin/colors/{id}": EDIT,
+    "PATCH /admin/colors/{id}/status": EDIT,
+    "POST /admin/colors/{id}/move": EDIT,
+    "DELETE /admin/colors/{id}": EDIT,
+    "GET /admin/generations": READ,
+    "GET /admin/generations/by-fabric/{family_id}/{color_id}": READ,
+    "GET /admin/generations/stats": READ,
+    "GET /admin/generations/{id}": READ,
+    "DELETE /admin/generations/{id}": WRITE,
+}
+MAY: dict[str, set[str]] = {
+    "owner": {SEE, EDIT, READ, WRITE, PLACE, WATCH, RUN, PEOPLE},
+    "merchandiser": {SEE, EDIT, READ, WRITE, PLACE, WATCH},
+    "stylist": {SEE, READ, PLACE},
+    "ops": {SEE, WATCH, RUN},  # sees no client's orders
+    "viewer": {SEE},
+}
+
+
+def routes() -> Iterator[str]:
+    """Every route as "METHOD path"."""
+    for route in iter_route_contexts(app.routes):
+        methods = getattr(route, "methods", None) or {"MOUNT"}
+        yield from (f"{method} {route.path}" for method in methods if method != "HEAD")
+
+
+def needed(permission: str | Shop) -> str | None:
+    """The permission that a closed shop asks for; None for a public route."""
+    if isinstance(permission, Shop):
+        return permission.permission
+    return None if permission == PUBLIC else permission
+
+
+def ask(client: httpx.Client, route: str, token: str | None = None) -> httpx.Response:
+    """One request to this route, about something that does not exist."""
+    method, path = route.split(" ", 1)
+    headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+    for name in ("{id}", "{key:path}", "{version}", "{name:path}", "{family_id}", "{color_id}"):
+        path = path.replace(name, "999999999")
+    if method in ("POST", "PATCH"):
+        return client.request(method, path, headers=headers, json={})
+    return client.request(method, path, headers=headers)
+
+
+@pytest.fixture
+def tokens(client: httpx.Client) -> Iterator[dict[str, str]]:
+    """A JWT for each role."""
+    with transaction() as session:
+        users = {
+            role: accounts.add_user(session, f"papel-{role}", "una clave bien larga", role).id
+            for role in accounts.ROLES
+        }
+    yield {role: make_token(id) for role, id in users.items()}
+    sql("DELETE FROM users WHERE username LIKE 'papel-%'")
+
+
+def test_every_route_is_in_the_table_and_the_table_has_no_other() -> None:
+    found = list(routes())
+    assert len(found) == len(set(found))
+    assert sorted(found) == sorted(TABLE)
+
+
+def test_the_roles_have_exactly_these_permissions() -> None:
+    assert {role: set(granted) for role, granted in PERMISSIONS.items()} == MAY
+    assert set(MAY) == set(accounts.ROLES)
+
+
+def test_without_a_credential_only_public_routes_answer(client: httpx.Client, setting: Any) -> None:
+    setting(shop_access="token")
+    for route, permission in TABLE.items():
+        closed = needed(permission) is not None
+        assert (ask(client, route).status_code == 401) == closed, route
+
+
+def test_an_open_shop_opens_the_shop_s_routes_and_no_other(client: httpx.Client) -> None:
+    for route, permission in TABLE.items():
+        closed = isinstance(permission, str) and permission != PUBLIC
+        assert (ask(client, route).status_code == 401) == closed, route
+
+
+def test_each_role_may_use_exactly_the_routes_that_its_permissions_name(
+    client: httpx.Client, tokens: dict[str, str], setting: Any
+) -> None:
+    setting(shop_access="token")
+    for role, token in tokens.items():
+        for route, permission in TABLE.items():
+            want = needed(permission)
+            if want is None:
+                continue
+            code = ask(client, route, token).status_code
+            assert code != 401, (role, route)
+            assert (code == 403) == (want not in MAY[role]), (role, route, code)
+
+
+# --- nothing that is sent may break a route -------------------------------------------------------
+
+NASTY_TEXT = [
+    "%00",
+    "..%2f..%2fetc",
+    "9" * 40,
+    "-1",
+    "%ff%fe",
+    "%F0%9F%A7%B5",
+    "' OR 1=1 --",
+    "NaN",
+]
+NASTY: list[Any] = [
+    None,
+    True,
+    -1,
+    10**400,
+    1.5,
+    float("nan"),
+    float("inf"),
+    "",
+    "\x00",
+    "\ud800",
+    "x" * 10_000,
+    "http://[",
+    [],
+    [None],
+    {"a": {}},
+]
+BODIES = [
+    b"",
+    b"{",
+    b"null",
+    b"[]",
+    b'"x"',
+    b"\xff\xfe",
+    b"[" * 50_000,
+    b'{"\\ud800": 1, "": 2}',
+    b'{"a":' * 5_000 + b"1" + b"}" * 5_000,
+    b"1" * 5_000,
+]
+
+
+def operations() -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """(method, path, operation) of everything in openapi.json."""
+    for path, item in app.openapi()["paths"].items():
+        for method, operation in item.items():
+            yield method.upper(), path, operation
+
+
+def body_fields(operation: dict[str, Any], media_type: str) -> list[str]:
+    content = operation.get("requestBody", {}).get("content", {}).get(media_type)
+    if content is None:
+        return []
+    name = content["schema"]["$ref"].rpartition("/")[2]
+    return list(app.openapi()["components"]["schemas"][name]["properties"])
+
+
+def nasty_requests(method: str, path: str, operation: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Keyword arguments for httpx's request."""
+    parameters = operation.get("parameters", [])
+    plain = path.replace("{", "").replace("}", "")
+    for value in NASTY_TEXT:
+        url = path
+        for parameter in parameters:
+            url = url.replace(f"{{{parameter['name']}}}", value)
+        query = "&".join(f"{p['name']}={value}" for p in parameters if p["in"] == "query")
+        yield {"url": f"{url}?{query}"}
+    for parameter in parameters:
+        if parameter["in"] == "query":
+            yield from ({"url": f"{plain}?{parameter['name']}={v}"} for v in NASTY_TEXT)
+        if parameter["in"] == "header":
+            headers = {parameter["name"]: 'W/"x", *, "' + "y" * 300}
+            yield {"url": plain, "headers": headers}
+    if "requestBody" in operation:
+        kind = {"Content-Type": "application/json"}
+        yield from ({"url": plain, "content": body, "headers": kind} for body in BODIES)
+        yield {"url": plain, "content": b"{}", "headers": {"Content-Type": "text/plain"}}
+        yield {"url": plain, "content": b"x", "headers": {"Content-Type": "multipart/form-data"}}
+        names = body_fields(operation, "application/json")
+        for value in NASTY:
+            bodies = [dict.fromkeys(names, value), *({name: value} for name in names)]
+            for body in bodies:
+                yield {"url": plain, "content": json.dumps(body), "headers": kind}
+        for name in body_fields(operation, "multipart/form-data"):
+            for text in ("\x00", "nan", "", "x" * 3000):
+                yield {"url": plain, "data": {name: text}, "files": {"file": ("\x00", a_photo())}}
+                yield {"url": plain, "files": {name: (text or "x", b"", "image/png")}}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "operation"), [pytest.param(*o, id=f"{o[0]} {o[1]}") for o in operations()]
+)
+def test_no_value_breaks_the_route(
+    owner: httpx.Client, method: str, path: str, operation: dict[str, Any]
+) -> None:
+    sent = 0
+    for request in nasty_requests(method, path, operation):
+        answer = owner.request(method, **request)
+        sent += 1
+        assert answer.status_code < 500, (request, answer.text)
+    assert sent >= len(NASTY_TEXT)
