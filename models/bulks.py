@@ -71,7 +71,13 @@ UPDATE jobs SET run_at = CASE WHEN :paused THEN timestamptz '9999-12-31'
   FROM generations g
  WHERE g.bulk_id = :id AND jobs.generation_id = g.id AND jobs.status = 'pending'
 """)
+RECENT = text("SELECT id FROM bulks ORDER BY id DESC LIMIT :most")
 GENERATIONS = text("SELECT id FROM generations WHERE bulk_id = :id")
+
+
+def recent(session: Session, most: int = 20) -> list[Progress]:
+    """The last bulk orders, newest first."""
+    return [progress(session, id) for id in session.scalars(RECENT, {"most": most}).all()]
 
 
 def progress(session: Session, id: UUID) -> Progress:

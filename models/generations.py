@@ -163,9 +163,51 @@ def place(session: Session, order: Order) -> UUID:
     generation = _generation(order, fabric)
     session.add(generation)
     session.flush()
-    jobs = _jobs(generation, order, fabric, looks)
+    jobs = _jobs(generation, _cloth(order, fabric), looks, order.deadline)
     queue.enqueue(session, jobs, share_results=settings().share_results)
     return generation.id
+
+
+def again(session: Session, id: UUID, owner: str) -> UUID:
+    """Order the same once more: the cloth as it was ordered, the same cuts and noise seed; only the
+    looks are today's. Raises NotFound, Conflict while the old order is not settled, InvalidInput
+    when a cut is no longer there, and QueueFull."""
+    old = session.get(Generation, id)
+    if old is None:
+        raise NotFound("No existe ese pedido.")
+    if read(session, id).status not in queue.SETTLED:
+        raise Conflict("El pedido todavía no termina.")
+    looks = orderable_looks(session, old.cuts)
+    order = Order(color_id=old.color_id, cuts=old.cuts, owner=owner)
+    _refuse_full_queue(session, order)
+    _refuse_draining_engines(session, old.quality)
+    generation = _copy(old, owner)
+    session.add(generation)
+    session.flush()
+    letter: dict[str, Any] = session.scalars(LETTER, {"id": id}).one()
+    jobs = _jobs(generation, {name: letter.get(name) for name in CLOTH}, looks)
+    queue.enqueue(session, jobs, share_results=settings().share_results)
+    return generation.id
+
+
+CLOTH = ("fabric_hex", "swatch_key", "swatch_sha256", "swatch_kind", "swatch_width_mm")
+LETTER = text("SELECT letter FROM jobs WHERE generation_id = :id LIMIT 1")
+
+
+def _copy(old: Generation, owner: str) -> Generation:
+    return Generation(
+        id=uuid7(),
+        owner=owner,
+        family_id=old.family_id,
+        color_id=old.color_id,
+        fabric_name=old.fabric_name,
+        fabric_hex=old.fabric_hex,
+        swatch_key=old.swatch_key,
+        uploaded_swatch=old.uploaded_swatch,
+        cuts=old.cuts,
+        quality=old.quality,
+        noise_seed=old.noise_seed,
+    )
 
 
 def _checked_cuts(cuts: Sequence[str]) -> Sequence[str]:
@@ -212,21 +254,24 @@ def _generation(order: Order, fabric: Fabric) -> Generation:
 
 
 def _jobs(
-    generation: Generation, order: Order, fabric: Fabric, looks: Sequence[Look]
+    generation: Generation,
+    cloth: dict[str, Any],
+    looks: Sequence[Look],
+    deadline: datetime | None = None,
 ) -> list[queue.NewJob]:
     return [
         queue.NewJob(
             generation_id=generation.id,
-            owner=order.owner,
+            owner=generation.owner,
             engine=engine,
-            letter=(letter := _letter(generation, order, fabric, look, stage)),
+            letter=(letter := _letter(generation, cloth, look, stage)),
             fingerprint=_fingerprint(letter, engine),
             max_attempts=settings().max_attempts,
-            priority=queue.BULK_PRIORITY if order.bulk_id else queue.PRIORITY[stage],
+            priority=queue.BULK_PRIORITY if generation.bulk_id else queue.PRIORITY[stage],
             expected_seconds=ENGINES[engine].expected_seconds,
-            deadline=order.deadline,
+            deadline=deadline,
         )
-        for stage, engine in _stages(order.quality)
+        for stage, engine in _stages(generation.quality)
         for look in looks
     ]
 
@@ -240,28 +285,32 @@ def _stages(quality: str) -> list[tuple[Literal["draft", "final"], str]]:
     return [("final", final)] if final == draft else [("draft", draft), ("final", final)]
 
 
-def _letter(
-    generation: Generation,
-    order: Order,
-    fabric: Fabric,
-    look: Look,
-    stage: Literal["draft", "final"],
-) -> Letter:
-    source: dict[str, Any] = {"fabric_hex": fabric.hex_value}
+def _cloth(order: Order, fabric: Fabric) -> dict[str, Any]:
+    """The fields of a letter that say which cloth it is."""
+    cloth: dict[str, Any] = {"fabric_hex": fabric.hex_value}
     if order.swatch is not None:
-        source |= {
+        cloth |= {
             "swatch_key": order.swatch.object_key,
             "swatch_sha256": order.swatch.sha256,
             "swatch_kind": "photo",
             "swatch_width_mm": order.swatch.width_mm,
         }
     elif fabric.swatch_key is not None:
-        source |= {
+        cloth |= {
             "swatch_key": fabric.swatch_key,
             "swatch_sha256": fabric.swatch_sha256,
             "swatch_kind": fabric.swatch_kind,
             "swatch_width_mm": fabric.swatch_width_mm,
         }
+    return cloth
+
+
+def _letter(
+    generation: Generation,
+    cloth: dict[str, Any],
+    look: Look,
+    stage: Literal["draft", "final"],
+) -> Letter:
     return Letter(
         cut=look.cut,
         look=look.pack,
@@ -270,7 +319,7 @@ def _letter(
         height_px=look.height_px,
         stage=stage,
         noise_seed=generation.noise_seed,
-        **source,
+        **cloth,
     )
 
 
