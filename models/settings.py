@@ -71,6 +71,7 @@ class Settings(BaseSettings):
     queue_cap: int = Field(default=500, ge=1)  # pending jobs beyond which orders are refused
     swatch_hours: int = Field(default=24, ge=1)  # an uploaded swatch can be ordered this long
     max_cuts: int = Field(default=2, ge=1, le=8)
+    retention_days: int | None = Field(default=None, ge=1)  # empty: orders are kept
 
     storage_backend: Literal["local", "r2"] = "local"
     r2_account_id: str | None = None
@@ -80,6 +81,8 @@ class Settings(BaseSettings):
     r2_endpoint_url: str | None = None  # empty: the account's; set it for a jurisdiction
     r2_public_url: str | None = None  # empty: pictures are private, behind signed links of ours
     watermark_path: Path | None = None
+    c2pa_certificate: Path | None = None  # PEM chain, leaf first; empty: pictures are not signed
+    c2pa_key: Path | None = None  # its P-256 private key, PEM
 
     final_engine: EngineName = "drape"
     use_mock_generator: bool = False  # known name from the older system: final and draft are mock
@@ -128,6 +131,12 @@ class Settings(BaseSettings):
             weight = getattr(self, name)
             if weight is not None and weight != IP_ADAPTER_WEIGHT:
                 raise ValueError(f"{name.upper()} is {weight}: only {IP_ADAPTER_WEIGHT} is known")
+        return self
+
+    @model_validator(mode="after")
+    def _refuse_half_a_signature(self) -> Self:
+        if (self.c2pa_certificate is None) != (self.c2pa_key is None):
+            raise ValueError("C2PA_CERTIFICATE and C2PA_KEY go together: set both or neither")
         return self
 
     @model_validator(mode="after")

@@ -16,7 +16,7 @@ from models.settings import ROOT, settings
 from models.storage import storage
 from worker.bell import Bell
 from worker.engines import Engine, engine_named
-from worker.loop import Loop
+from worker.loop import Loop, Unfit
 from worker.watermark import Watermark
 
 log = logging.getLogger("worker")
@@ -34,10 +34,22 @@ def main() -> None:
     watermark = Watermark(settings().watermark_path)
     loop = Loop(name, _engines(), storage(), watermark, stopping)
     log.info("ready", extra={"worker": name, "engines": list(loop.engines)})
-    loop.run(bell)
-    _say_goodbye(name)
+    unfit = _run(loop, bell)
+    _say_goodbye(name, unfit)
     bell.close()
     log.info("stopped", extra={"worker": name})
+    if unfit is not None:
+        raise SystemExit(unfit)
+
+
+def _run(loop: Loop, bell: Bell) -> str | None:
+    """Work until told to stop; the reason if this worker had to take itself out."""
+    try:
+        loop.run(bell)
+    except Unfit as reason:
+        log.error("unfit", extra={"worker": loop.name, "reason": reason})
+        return str(reason)
+    return None
 
 
 def _engines() -> list[Engine]:
@@ -53,10 +65,10 @@ def _engines() -> list[Engine]:
     return engines
 
 
-def _say_goodbye(name: str) -> None:
+def _say_goodbye(name: str, note: str | None) -> None:
     try:
         with transaction() as session:
-            workers.stop(session, name)
+            workers.stop(session, name, note)
     except DatabaseUnavailable:
         log.warning("could not say goodbye", exc_info=True)
 

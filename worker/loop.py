@@ -40,6 +40,11 @@ EXPIRE_SECONDS = 1.0  # between two looks for leases that lapsed
 BUSY_POLL_SECONDS = 1.0  # while anything is being processed: its worker may die
 BUSY_AFTER_WORK_SECONDS = 30.0
 SETTLE_TRIES_MAX = 8
+UNFIT_AFTER_FAILURES = 5
+
+
+class Unfit(Exception):
+    """This worker breaks what others can do: it has to end and say so."""
 
 
 class Loop:
@@ -52,13 +57,16 @@ class Loop:
         storage: Storage,
         watermark: Watermark,
         stopping: threading.Event,
+        device: str = "cpu",
     ) -> None:
         self.name = name
+        self.device = device
         self.engines = {engine.name: engine for engine in engines}
         self.storage = storage
         self.watermark = watermark
         self.stopping = stopping
         self._warm: str | None = None  # the engine that rendered last: its weights are in memory
+        self._failures_in_a_row = 0
         self._beat_at = -BEAT_SECONDS
         self._expired_at = -EXPIRE_SECONDS
         self._unanswered: UUID | None = None  # a claim that was sent: nobody said how it ended
@@ -85,8 +93,17 @@ class Loop:
             return False
         self._worked_at = self._claimed_at
         lease = Lease(held, settings().lease_seconds, self._claimed_at, self.stopping)
-        self._process(held, lease)
+        failed = self._process(held, lease) == "retry"
+        self._failures_in_a_row = self._failures_in_a_row + 1 if failed else 0
+        if self._failures_in_a_row >= UNFIT_AFTER_FAILURES:
+            self._refuse_to_poison()
         return True
+
+    def _refuse_to_poison(self) -> None:
+        """Who fails job after job while others succeed is what is broken. Raises Unfit."""
+        with transaction() as session:
+            if workers.others_succeed(session, self.name):
+                raise Unfit(f"{self._failures_in_a_row} failures in a row; others succeed")
 
     def _claim(self) -> queue.Claim | None:
         """Take the next job. If the connection breaks around the COMMIT, look whether the claim
@@ -121,25 +138,25 @@ class Loop:
                     log.warning("expired", extra={"job_id": job_id})
             self._expired_at = time.monotonic()
 
-    def _process(self, held: queue.Claim, lease: Lease) -> None:
-        """Render, publish and settle; no transaction is open meanwhile."""
+    def _process(self, held: queue.Claim, lease: Lease) -> str:
+        """Render, publish and settle; no transaction is open meanwhile. Returns the verb."""
         try:
             image = self._picture(held, lease)
         except Stopping:
-            self._settle(held, "release", queue.release)
+            return self._settle(held, "release", queue.release)
         except LeaseLost as error:
             log.warning("lease lost", extra=_ids(held) | {"reason": error})
+            return "lost"
         except StylistError as error:
             move = queue.retry if error.retryable else queue.fail
             code, message = error.code, str(error)
-            self._settle(held, move.__name__, lambda s, h: move(s, h, code, message))
+            return self._settle(held, move.__name__, lambda s, h: move(s, h, code, message))
         except Exception:
             log.exception("engine broke", extra=_ids(held))
-            self._settle(
+            return self._settle(
                 held, "retry", lambda s, h: queue.retry(s, h, "engine-failed", ENGINE_FAILED)
             )
-        else:
-            self._settle(held, "complete", lambda s, h: queue.complete(s, h, image))
+        return self._settle(held, "complete", lambda s, h: queue.complete(s, h, image))
 
     def _picture(self, held: queue.Claim, lease: Lease) -> queue.NewImage:
         engine = self.engines[held.engine]
@@ -169,7 +186,7 @@ class Loop:
 
     def _settle(
         self, held: queue.Claim, verb: str, move: Callable[[Session, queue.Claim], None]
-    ) -> None:
+    ) -> str:
         """Settle, whatever the connection does: after an error around COMMIT nobody knows whether
         it happened, so try again, and when the claim is gone look who settled it."""
         for attempt in range(SETTLE_TRIES_MAX):
@@ -177,14 +194,15 @@ class Loop:
                 with transaction() as session:
                     move(session, held)
                 log.info(verb, extra=_ids(held))
-                return
+                return verb
             except LeaseLost:
                 self._say_whether_it_was_us(held, verb, unsure=attempt > 0)
-                return
+                return verb
             except DatabaseUnavailable:
                 log.warning("not settled, trying again", exc_info=True, extra=_ids(held))
                 time.sleep(min(2.0, 0.1 * 2**attempt) * random.uniform(0.5, 1.0))  # noqa: S311
         log.error("gave up settling; the lease will lapse", extra=_ids(held))
+        return "lost"
 
     def _say_whether_it_was_us(self, held: queue.Claim, verb: str, unsure: bool) -> None:
         if unsure:
@@ -198,7 +216,8 @@ class Loop:
         if time.monotonic() - self._beat_at >= BEAT_SECONDS:
             with transaction() as session:
                 version = settings().app_version
-                workers.beat(session, self.name, list(self.engines), version)
+                if workers.beat(session, self.name, list(self.engines), version, self.device):
+                    self.stopping.set()
             self._beat_at = time.monotonic()
 
     def _pause_seconds(self) -> float:

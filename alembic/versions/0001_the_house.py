@@ -177,6 +177,9 @@ def upgrade() -> None:
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("engines", postgresql.ARRAY(sa.Text()), nullable=False),
         sa.Column("version", sa.Text(), nullable=False),
+        sa.Column("device", sa.Text(), nullable=False),
+        sa.Column("draining", sa.Boolean(), server_default=sa.text("false"), nullable=False),
+        sa.Column("note", sa.Text(), nullable=True),
         sa.Column(
             "last_seen_at",
             sa.DateTime(timezone=True),

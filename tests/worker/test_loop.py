@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from models import generations, queue
+from models import generations, queue, workers
 from models.database import transaction
 from models.errors import DatabaseUnavailable, EngineFailed, StorageError, SwatchUnreadable
 from models.letter import Letter
@@ -15,7 +15,7 @@ from tests.orders import let_backoff_pass, let_leases_lapse, place, sql
 from tests.workers import drape_loop, loop_with
 from worker.engines import Rendering, Tick
 from worker.engines.mock import MockEngine
-from worker.loop import Loop
+from worker.loop import UNFIT_AFTER_FAILURES, Loop, Unfit
 
 pytestmark = pytest.mark.usefixtures("clean")
 
@@ -125,7 +125,12 @@ def test_a_look_in_another_version_waits_for_a_worker_that_has_it() -> None:
 
 def test_a_worker_told_to_stop_hands_the_job_back_with_its_attempt() -> None:
     stopping = threading.Event()
-    engine = ScriptedEngine(lambda tick: (stopping.set(), tick(0.5))[1])
+
+    def meanwhile(tick: Tick) -> None:
+        stopping.set()
+        tick(0.5)
+
+    engine = ScriptedEngine(meanwhile)
     place()
     loop_with(engine, stopping).work_once()
     assert status() == "pending"
@@ -152,11 +157,11 @@ def test_a_canceled_job_stops_at_a_tick(monkeypatch: pytest.MonkeyPatch) -> None
 
     def meanwhile(tick: Tick) -> None:
         with transaction() as session:
-            queue.cancel(session, id)
+            queue.cancel(session, sql("SELECT generation_id FROM jobs"))
         tick(0.5)
         reached.append("past the tick")
 
-    id = place()
+    place()
     loop_with(ScriptedEngine(meanwhile)).work_once()
     assert reached == []
     assert status() == "canceled"
@@ -233,3 +238,33 @@ def test_an_unknown_commit_ends_in_exactly_one_completion(
     assert status() == "completed"
     assert sql("SELECT count(*) FROM images") == 1
     assert [record.message for record in caplog.records][-1] == "complete"
+
+
+def test_a_worker_that_fails_where_others_succeed_takes_itself_out() -> None:
+    place()
+    drape_loop().work_once()
+    sql("UPDATE jobs SET worker = 'another'")
+    broken = raising(EngineFailed("x"))
+    for _ in range(UNFIT_AFTER_FAILURES - 1):
+        place()
+        broken.work_once()
+    place()
+    with pytest.raises(Unfit):
+        broken.work_once()
+
+
+def test_a_worker_that_fails_as_all_do_goes_on() -> None:
+    broken = raising(StorageError("x"))
+    for _ in range(UNFIT_AFTER_FAILURES + 1):
+        place()
+        assert broken.work_once()
+
+
+def test_a_drained_worker_stops_when_it_next_says_that_it_is_alive() -> None:
+    loop = drape_loop()
+    loop._beat()
+    with transaction() as session:
+        workers.drain(session, loop.name)
+    loop._beat_at = -100.0
+    loop._beat()
+    assert loop.stopping.is_set()
