@@ -25,6 +25,7 @@ from models.settings import settings
 router = APIRouter(prefix="/api/v1/generations", tags=["generations"])
 Orderer = Annotated[Principal, Depends(ShopNeeds(PLACE_ORDERS))]
 IdempotencyKey = Annotated[str | None, Header(min_length=1, max_length=255)]
+CancelAfter = Annotated[float | None, Header(ge=1, le=7 * 86400)]
 POLL_SECONDS = 1  # what Retry-After says while an order is not settled
 
 
@@ -37,8 +38,12 @@ def create(
     base: BaseUrl,
     response: Response,
     idempotency_key: IdempotencyKey = None,
+    cancel_after: CancelAfter = None,
 ) -> GenerationRead:
-    """Place an order. The same key with the same body answers with the same order."""
+    """Place an order. The same key with the same body answers with the same order.
+
+    After `Cancel-After` seconds it expires if nobody has started it, and is canceled if somebody
+    has."""
     count_against_limit("order", address, settings().orders_per_minute)
     id = generations.place(
         session,
@@ -50,6 +55,7 @@ def create(
             noise_seed=order.seed,
             swatch=swatches.orderable(session, order.swatch_id) if order.swatch_id else None,
             idempotency_key=idempotency_key,
+            deadline=queue.clock_in(session, cancel_after) if cancel_after else None,
         ),
     )
     response.headers["Location"] = f"{router.prefix}/{id}"

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from api.auth import READ_OPERATIONS, ShopNeeds
 from api.deps import Transaction
 from models import database, migrations, queue, workers
+from models import metrics as figures
 from models.errors import DatabaseUnavailable, StorageError
 from models.settings import settings
 from models.storage import storage
@@ -94,14 +95,46 @@ class QueueMetrics(Collector):
         yield _gauge("queue_pending_jobs", "Jobs waiting, up to 10001", queue.depth(self.session))
         yield _gauge("queue_processing_jobs", "Jobs claimed", queue.in_progress(self.session))
         yield _gauge("workers_online", "Workers seen lately", workers.online(self.session))
-        waits = GaugeMetricFamily(
+        yield from self._waits()
+        yield from self._renders()
+        yield self._attempts()
+
+    def _waits(self) -> Iterator[Metric]:
+        next_wait = GaugeMetricFamily(
             "queue_next_wait_seconds",
             "How long the next job of an engine has waited",
             labels=["engine"],
         )
         for engine in {settings().draft_engine, settings().chosen_final_engine}:
-            waits.add_metric([engine], queue.oldest_wait_seconds(self.session, engine))
-        yield waits
+            next_wait.add_metric([engine], queue.oldest_wait_seconds(self.session, engine))
+        yield next_wait
+        median_seconds, p95_seconds = figures.waits_last_hour(self.session)
+        yield _gauge("queue_wait_median_seconds", "Order to first claim, last hour", median_seconds)
+        yield _gauge("queue_wait_p95_seconds", "Order to first claim, last hour", p95_seconds)
+
+    def _renders(self) -> Iterator[Metric]:
+        meaning = "of the last thousand pictures, last hour"
+        done = GaugeMetricFamily("renders_last_hour", f"Pictures {meaning}", labels=["engine"])
+        seconds = GaugeMetricFamily(
+            "render_seconds", f"Claim to stored picture, {meaning}", labels=["engine", "quantile"]
+        )
+        for row in figures.renders_last_hour(self.session):
+            done.add_metric([row.engine], row.renders)
+            if row.median_seconds is not None:
+                seconds.add_metric([row.engine, "0.5"], row.median_seconds)
+                seconds.add_metric([row.engine, "0.95"], row.p95_seconds)
+        yield done
+        yield seconds
+
+    def _attempts(self) -> Metric:
+        ended = GaugeMetricFamily(
+            "attempts_ended_last_hour",
+            "Claims that ended without a picture, last hour",
+            labels=["verb", "error_code"],
+        )
+        for row in figures.attempts_last_hour(self.session):
+            ended.add_metric([row.verb, row.error_code], row.attempts)
+        return ended
 
 
 def _gauge(name: str, meaning: str, value: float) -> Metric:

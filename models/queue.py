@@ -665,6 +665,13 @@ SELECT coalesce(extract(epoch FROM clock_timestamp() - min(run_at)), 0)::float8
 """)
 
 
+def clock_in(session: Session, seconds: float) -> datetime:
+    """What the database's clock will say in so many seconds: for deadlines."""
+    clock = text("SELECT statement_timestamp() + make_interval(secs => :seconds)")
+    moment: datetime = session.execute(clock, {"seconds": seconds}).scalar_one()
+    return moment
+
+
 def still_held(session: Session, held: Claim) -> bool:
     return session.execute(STILL_HELD, {"claim": held.claim}).one_or_none() is not None
 
