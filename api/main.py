@@ -3,7 +3,7 @@
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
-from api import admin, auth, catalogue, files, generations, ops, shop, swatches
+from api import admin, auth, catalogue, files, generations, ops, provenance, shop, swatches
 from api.body_limit import BodyLimit
 from api.envelope import Envelope
 from api.errors import LastResort, add_error_handlers
@@ -23,7 +23,18 @@ def create_app() -> FastAPI:
         redirect_slashes=False,  # an address with a slash too many does not exist
     )
     add_error_handlers(app)
-    for module in (floor, shop, generations, swatches, files, auth, catalogue, admin, ops):
+    for module in (
+        floor,
+        shop,
+        generations,
+        provenance,
+        swatches,
+        files,
+        auth,
+        catalogue,
+        admin,
+        ops,
+    ):
         app.include_router(module.router)
     app.add_middleware(LastResort)
     app.add_middleware(BodyLimit)

@@ -13,6 +13,7 @@ from models.errors import EngineFailed
 from models.queue import Claim, NewImage
 from models.storage import Storage
 from worker.engines import Engine, Picture, Rendering, Tick
+from worker.provenance import with_provenance
 from worker.watermark import Watermark
 
 CONTENT_TYPE = "image/jpeg"
@@ -35,7 +36,8 @@ def publish(
 ) -> NewImage:
     """Store the marked picture and describe it. Raises StorageError, and whatever `tick` raises."""
     clock = _Stopwatch()
-    content = _encode(watermark.apply(rendering.picture))
+    encoded = _encode(watermark.apply(rendering.picture))
+    content = with_provenance(encoded, held.letter.cut, engine.name)
     clock.lap("encode")
     sha256 = hashlib.sha256(content).hexdigest()
     key = f"renders/{held.job_id}/{held.claim}/{held.letter.cut}-{sha256[:16]}.jpg"
