@@ -83,8 +83,6 @@ class Settings(BaseSettings):
     watermark_path: Path | None = None
     c2pa_certificate: Path | None = None  # PEM chain, leaf first; empty: pictures are not signed
     c2pa_key: Path | None = None  # its P-256 private key, PEM
-    c2pa_certificate: Path | None = None  # PEM chain, leaf first; empty: pictures are not signed
-    c2pa_key: Path | None = None  # its P-256 private key, PEM
 
     final_engine: EngineName = "drape"
     use_mock_generator: bool = False  # known name from the older system: final and draft are mock
@@ -133,12 +131,6 @@ class Settings(BaseSettings):
             weight = getattr(self, name)
             if weight is not None and weight != IP_ADAPTER_WEIGHT:
                 raise ValueError(f"{name.upper()} is {weight}: only {IP_ADAPTER_WEIGHT} is known")
-        return self
-
-    @model_validator(mode="after")
-    def _refuse_half_a_signature(self) -> Self:
-        if (self.c2pa_certificate is None) != (self.c2pa_key is None):
-            raise ValueError("C2PA_CERTIFICATE and C2PA_KEY go together: set both or neither")
         return self
 
     @model_validator(mode="after")
