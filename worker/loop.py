@@ -113,8 +113,7 @@ class Loop:
             self._unanswered, self._claimed_at = uuid4(), time.monotonic()
             with contextlib.suppress(DatabaseUnavailable):
                 return self._answered(self._take(self._unanswered))
-        with transaction() as session:
-            return self._answered(queue.held_by(session, self._unanswered))
+        return self._answered(self._look_for(self._unanswered))
 
     def _take(self, claim: UUID) -> queue.Claim | None:
         with transaction() as session:
@@ -126,6 +125,10 @@ class Loop:
                 warm=self._warm,
                 with_claim=claim,
             )
+
+    def _look_for(self, claim: UUID) -> queue.Claim | None:
+        with transaction() as session:
+            return queue.held_by(session, claim)
 
     def _answered(self, held: queue.Claim | None) -> queue.Claim | None:
         self._unanswered = None

@@ -205,14 +205,15 @@ class _Flaky:
         return flaky()
 
 
+@pytest.mark.parametrize("first_look", ["before", "after"])
 def test_a_claim_whose_answer_was_lost_is_worked_on_and_not_left_to_lapse(
-    monkeypatch: pytest.MonkeyPatch,
+    first_look: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The answer to COMMIT is lost, and so is the first look; the second look finds the job."""
     loop = drape_loop()
     place()
     loop._expire()
-    monkeypatch.setattr("worker.loop.transaction", _Flaky(["after", "before"]))
+    monkeypatch.setattr("worker.loop.transaction", _Flaky(["after", first_look]))
     with pytest.raises(DatabaseUnavailable):
         loop._claim()
     assert status() == "processing"
