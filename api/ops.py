@@ -76,8 +76,9 @@ def _checks() -> dict[str, Check]:
         pass
     try:
         with database.transaction() as session:
-            checks["database"] = "ok"
-            if migrations.are_applied(session):
+            applied = migrations.are_applied(session)
+            checks["database"] = "ok"  # not before something was read: sessions connect late
+            if applied:
                 checks["migrations"] = "ok"
                 checks["workers"] = "ok" if workers.online(session) else "none"
     except DatabaseUnavailable:
