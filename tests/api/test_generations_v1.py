@@ -14,7 +14,8 @@ from tests.orders import an_image, claim, job, sql
 from tests.wire import UTC_TIME, a_photo, problem, rows_of_orders, some_cloth
 
 V1 = "/api/v1/generations"
-KEYS = [
+# v1 may gain fields; it never loses one.
+KEYS = {
     "id",
     "status",
     "version",
@@ -29,7 +30,19 @@ KEYS = [
     "warnings",
     "error",
     "urls",
-]
+}
+IMAGE_KEYS = {
+    "id",
+    "cut",
+    "name",
+    "stage",
+    "url",
+    "width",
+    "height",
+    "seed",
+    "engine",
+    "degraded",
+}
 Change = Callable[..., None]
 
 
@@ -56,12 +69,12 @@ def complete_next() -> queue.Claim:
 # --- the answer -----------------------------------------------------------------------------------
 
 
-def test_an_order_is_accepted_with_exactly_the_contract_s_keys(
+def test_an_order_is_accepted_with_the_contract_s_keys(
     client: httpx.Client, order: dict[str, Any]
 ) -> None:
     answer = placed(client, order | {"seed": 5, "quality": "preview"})
     body = answer.json()
-    assert list(body) == KEYS
+    assert set(body) >= KEYS
     assert answer.headers["location"] == f"{V1}/{UUID(body['id'])}"
     assert int(answer.headers["retry-after"]) >= 1
     assert answer.headers["etag"].startswith('W/"')
@@ -89,18 +102,7 @@ def test_a_picture_is_shown_as_soon_as_its_cut_is_ready(
     assert body["status"] == "completed"
     assert UTC_TIME.fullmatch(body["settled_at"])
     for image, cut in zip(body["images"], order["cuts"], strict=True):
-        assert list(image) == [
-            "id",
-            "cut",
-            "name",
-            "stage",
-            "url",
-            "width",
-            "height",
-            "seed",
-            "engine",
-            "degraded",
-        ]
+        assert set(image) >= IMAGE_KEYS
         assert (image["cut"], image["width"], image["height"]) == (cut, 1024, 1536)
         assert image["seed"] == body["seed"]
         assert client.get(image["url"]).status_code == 200
@@ -338,9 +340,9 @@ def test_without_a_worker_the_order_is_accepted_with_a_warning(
     assert body["warnings"] == ["no-workers"]
     assert body["queue"]["workers_online"] == 0
     with transaction() as session:
-        workers.beat(session, "uno", ["drape"], "1")
-        workers.beat(session, "dos", ["drape"], "1")
-        workers.beat(session, "mudo", ["drape"], "1")
+        workers.beat(session, "uno", ["drape"], "1", "cpu")
+        workers.beat(session, "dos", ["drape"], "1", "cpu")
+        workers.beat(session, "mudo", ["drape"], "1", "cpu")
         workers.stop(session, "dos")
     sql("UPDATE workers SET last_seen_at = now() - interval '31 s' WHERE name = 'mudo'")
     body = client.get(body["urls"]["self"]).json()
@@ -367,7 +369,7 @@ def test_what_waits_and_what_runs_can_be_canceled(
     held = claim()
     answer = client.post(body["urls"]["cancel"])
     assert (answer.status_code, answer.json()["status"]) == (200, "canceled")
-    assert list(answer.json()) == KEYS
+    assert set(answer.json()) >= KEYS
     assert job(held).status == "canceled"
     assert client.get(body["urls"]["self"]).json()["status"] == "canceled"
     assert client.get(f"/jobs/{body['id']}").json()["status"] == "failed"
