@@ -176,5 +176,6 @@ def _image(base: str, job: generations.CutView) -> ImageRead:
             "seed": image.noise_seed,
             "engine": image.engine,
             "degraded": image.degraded,
+            "truth": image.recipe.get("truth"),
         }
     )

@@ -210,6 +210,15 @@ class CutRead(BaseModel):
     error: ErrorRead | None
 
 
+class TruthRead(BaseModel):
+    """What the worker measured on the finished picture; errors are null for a plain cloth."""
+
+    grade: Literal["green", "amber", "red"]
+    delta_e: float  # CIEDE2000, median over lit cloth
+    scale_error: float | None  # share: 0.05 is 5 % too large
+    angle_error: float | None  # degrees
+
+
 class ImageRead(BaseModel):
     id: UUID
     cut: str
@@ -221,6 +230,7 @@ class ImageRead(BaseModel):
     seed: int
     engine: str
     degraded: list[str]
+    truth: TruthRead | None
 
 
 class QueueRead(BaseModel):

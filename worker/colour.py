@@ -47,6 +47,11 @@ def tone_table() -> NDArray[np.uint8]:
 
 LINEAR_OF_LEVEL: NDArray[np.float32] = decoded(np.arange(256) / 255).astype(np.float32)
 LEVEL_OF_LINEAR: NDArray[np.uint8] = tone_table()
+# The way back, for those who look at a finished picture; level 255 is anything from there on.
+_LIGHTS = np.linspace(0, LINEAR_MAX, 20001)
+LINEAR_OF_TONED: NDArray[np.float32] = np.interp(
+    np.arange(256) / 255, toned(_LIGHTS), _LIGHTS
+).astype(np.float32)
 
 
 def bgr_of_hex(text: str) -> NDArray[np.float32]:

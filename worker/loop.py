@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from uuid import UUID, uuid4
 
 from models import queue, workers
-from models.database import Session, transaction
+from models.database import Session, one_statement, transaction
 from models.errors import (
     DatabaseUnavailable,
     LeaseLost,
@@ -26,12 +26,13 @@ from models.errors import (
     SwatchUnreadable,
 )
 from models.letter import Letter
-from models.settings import settings
+from models.settings import ROOT, settings
 from models.storage import Storage
 from worker.bell import Bell
 from worker.engines import Engine
 from worker.lease import Lease, Stopping
 from worker.publish import publish
+from worker.truth import TruthCheck
 from worker.watermark import Watermark
 
 log = logging.getLogger(__name__)
@@ -64,6 +65,7 @@ class Loop:
         self.engines = {engine.name: engine for engine in engines}
         self.storage = storage
         self.watermark = watermark
+        self.truth = TruthCheck(ROOT / "assets" / "looks")
         self.stopping = stopping
         self._warm: str | None = None  # the engine that rendered last: its weights are in memory
         self._failures_in_a_row = 0
@@ -116,7 +118,7 @@ class Loop:
         return self._answered(self._look_for(self._unanswered))
 
     def _take(self, claim: UUID) -> queue.Claim | None:
-        with transaction() as session:
+        with one_statement() as session:
             return queue.claim(
                 session,
                 list(self.engines),
@@ -127,7 +129,7 @@ class Loop:
             )
 
     def _look_for(self, claim: UUID) -> queue.Claim | None:
-        with transaction() as session:
+        with one_statement() as session:
             return queue.held_by(session, claim)
 
     def _answered(self, held: queue.Claim | None) -> queue.Claim | None:
@@ -169,6 +171,7 @@ class Loop:
         loaded = time.perf_counter()
         rendering = engine.render(held.letter, swatch, lease.tick)
         rendered = time.perf_counter()
+        rendering.recipe["truth"] = self.truth.of(rendering.picture, held.letter, swatch)
         image = publish(held, engine, rendering, self.storage, self.watermark, lease.tick)
         image.timings_ms["load"] = round((loaded - started) * 1000, 2)
         image.timings_ms["render"] = round((rendered - loaded) * 1000, 2)
@@ -192,9 +195,10 @@ class Loop:
     ) -> str:
         """Settle, whatever the connection does: after an error around COMMIT nobody knows whether
         it happened, so try again, and when the claim is gone look who settled it."""
+        begin = one_statement if verb == "complete" else transaction
         for attempt in range(SETTLE_TRIES_MAX):
             try:
-                with transaction() as session:
+                with begin() as session:
                     move(session, held)
                 log.info(verb, extra=_ids(held))
                 return verb
@@ -209,7 +213,7 @@ class Loop:
 
     def _say_whether_it_was_us(self, held: queue.Claim, verb: str, unsure: bool) -> None:
         if unsure:
-            with transaction() as session:
+            with one_statement() as session:
                 if queue.was_settled_by(session, held):
                     log.info(verb, extra=_ids(held) | {"answer_lost": True})
                     return

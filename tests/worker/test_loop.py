@@ -60,6 +60,7 @@ def test_a_job_ends_with_a_verified_picture_in_storage() -> None:
     assert (image.width_px, image.height_px) == (1024, 1536)
     assert image.watermarked
     assert image.recipe["engine"] == "drape"
+    assert image.recipe["truth"]["grade"] == "green"
     content = storage().get(image.object_key)
     assert content[:3] == b"\xff\xd8\xff"
     assert sql("SELECT size_bytes FROM images") == len(content)
