@@ -62,7 +62,9 @@ SELECT count(*) FROM workers WHERE stopped_at IS NULL
 """)
 
 
-def beat(session: Session, name: str, engines: list[str], version: str, device: str) -> bool:
+def beat(
+    session: Session, name: str, engines: list[str], version: str, device: str = "cpu"
+) -> bool:
     """Say that this worker is alive; the first beat registers it. True: it is asked to stop."""
     values = {"name": name, "engines": engines, "version": version, "device": device}
     return bool(session.scalar(BEAT, values))
