@@ -97,7 +97,8 @@ def _wait_until_ready(stack: Stack, stopping: threading.Event) -> None:
     while not stopping.is_set() and not stack.died():
         with contextlib.suppress(urllib.error.URLError, ConnectionError, TimeoutError):
             urllib.request.urlopen(f"{url}/readyz", timeout=2).read()
-            print(f"\n  Estilista virtual   {url}\n  {_sign_in()}\n  Ctrl-C para detener\n", flush=True)
+            lines = ("", f"Estilista virtual   {url}", _sign_in(), "Ctrl-C para detener", "")
+            print("\n  ".join(lines), flush=True)
             return
         if time.monotonic() > deadline:
             raise SystemExit(f"not ready after {READY_SECONDS} s; see {_data_dir() / 'log'}")
