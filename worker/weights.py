@@ -23,7 +23,6 @@ from models.settings import Settings, settings
 LOCK = "weights.lock.json"
 PICKLES = {".bin", ".ckpt", ".pt", ".pth", ".pkl", ".pickle"}
 PLAIN = {".safetensors", ".json", ".txt"}
-CHUNK_BYTES = 8 * 1024 * 1024
 GB = 1e9
 
 State = Literal["ok", "missing", "wrong size", "wrong sha256", "unverified"]
@@ -235,13 +234,13 @@ def _download(url: str, path: Path, file: WeightsFile) -> str:
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
     have = part.stat().st_size if part.exists() else 0
-    headers = {"Range": f"bytes={have}-"} if have else {}
+    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
     try:
         with httpx.stream("GET", url, headers=headers, follow_redirects=True, timeout=60) as answer:
             answer.raise_for_status()
             declared = _declared_sha256(answer)
             with part.open("ab" if answer.status_code == 206 else "wb") as stream:
-                for chunk in answer.iter_bytes(CHUNK_BYTES):
+                for chunk in answer.iter_raw():  # as it comes: what has arrived is kept
                     stream.write(chunk)
                 os.fsync(stream.fileno())
     except httpx.HTTPError as error:

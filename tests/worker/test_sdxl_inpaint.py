@@ -1,0 +1,314 @@
+"""sdxl_inpaint on tiny random weights, loaded from disk as the real ones are."""
+
+import json
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from models.errors import EngineFailed, LookUnavailable, SwatchUnreadable
+from models.letter import Letter
+from tests.worker.sdxl_tiny import RECIPE, inpaint_engine, letter, looks, shelf
+from worker.engines import Picture
+from worker.engines.drape import DrapeEngine, cloth_of
+from worker.engines.sdxl_inpaint import Order, SdxlInpaintEngine
+from worker.engines.sdxl_swatch import SwatchSight
+from worker.looks import load_look
+
+
+def quiet(share: float) -> None:
+    """Nobody listens."""
+
+
+def picture(engine: SdxlInpaintEngine, order: Letter, swatch: bytes | None = None) -> Picture:
+    return engine.render(order, swatch, quiet).picture
+
+
+@contextmanager
+def calls_of(network: Any) -> Iterator[list[int]]:
+    """The batch sizes with which a network is called."""
+    sizes: list[int] = []
+    hook = network.register_forward_pre_hook(
+        lambda _, args, kwargs: sizes.append(len(args[0])), with_kwargs=True
+    )
+    yield sizes
+    hook.remove()
+
+
+def swatch_letter(base: Letter, content: bytes) -> Letter:
+    return base.model_copy(
+        update={
+            "swatch_key": "swatches/s.png",
+            "swatch_sha256": str(hash(content)),
+            "swatch_kind": "photo",
+            "swatch_width_mm": 100.0,
+        }
+    )
+
+
+def striped(blue: int) -> bytes:
+    stripes = np.full((120, 120, 3), 60, np.uint8)
+    stripes[:, ::12, 0] = blue
+    return cv2.imencode(".png", stripes)[1].tobytes()
+
+
+def test_the_unet_is_called_once_a_step_and_with_two_rows_only_while_guided() -> None:
+    engine = inpaint_engine()
+    with calls_of(engine.pipeline.base.unet) as rows:
+        picture(engine, letter())
+    assert rows == [2, 2, 2, 1, 1]  # five steps, guided in the first 60 %
+
+
+def test_controlnet_is_called_only_where_it_has_a_say() -> None:
+    engine = inpaint_engine()
+    with calls_of(engine.pipeline.control) as rows:
+        picture(engine, letter())
+    assert rows == [2, 2, 2]
+
+
+def test_guidance_and_control_have_intervals_of_their_own() -> None:
+    engine = inpaint_engine(replace(RECIPE, guided=(0.2, 0.6), controlled=(0.6, 1.0)))
+    with calls_of(engine.pipeline.base.unet) as asked, calls_of(engine.pipeline.control) as led:
+        picture(engine, letter())
+    assert asked == [1, 2, 2, 1, 1]
+    assert led == [1, 1]
+
+
+def test_the_drape_is_encoded_once() -> None:
+    engine = inpaint_engine()
+    with calls_of(engine.pipeline.vae.encoder) as encoded:
+        picture(engine, letter())
+    assert encoded == [1]
+
+
+@pytest.mark.parametrize("look", ["recto", "cruzado"])
+def test_outside_the_cloth_no_byte_differs_and_inside_most_do(look: str) -> None:
+    painted = picture(inpaint_engine(), letter(look))
+    pack = load_look(looks() / look)
+    outside = (pack.panels == 0) | (pack.alpha == 0)
+    assert np.array_equal(painted[outside & (pack.panels == 0)], pack.base[pack.panels == 0])
+    drape = DrapeEngine(looks())
+    drape.setup()
+    draped = drape.render(letter(look), None, quiet).picture
+    assert np.array_equal(painted[outside], draped[outside])
+    assert (painted[~outside] != draped[~outside]).any(axis=1).mean() > 0.5
+
+
+def test_the_same_order_twice_gives_the_same_bytes_also_when_loaded_afresh() -> None:
+    engine = inpaint_engine()
+    first = picture(engine, letter())
+    assert np.array_equal(first, picture(engine, letter()))
+    fresh = SdxlInpaintEngine(looks(), shelf(), RECIPE, ())
+    fresh.setup()
+    assert np.array_equal(first, picture(fresh, letter()))
+
+
+def test_another_seed_gives_another_picture() -> None:
+    engine = inpaint_engine()
+    assert not np.array_equal(
+        picture(engine, letter(noise_seed=1)), picture(engine, letter(noise_seed=2))
+    )
+
+
+def test_a_batch_of_both_cuts_is_what_single_cuts_are() -> None:
+    engine = inpaint_engine()
+    orders = [Order(letter("recto"), None), Order(letter("cruzado", "#705030"), None)]
+    together = engine.render_batch(orders, quiet)
+    for order, one in zip(orders, together, strict=True):
+        alone = picture(engine, order.letter).astype(int)
+        assert np.abs(one.picture - alone).max() <= 1  # float32 sums in another order
+        assert one.recipe["batch"] == 2
+
+
+def test_the_swatch_is_seen() -> None:
+    engine = inpaint_engine()
+    scene, other = (scene_of(engine, striped(blue)) for blue in (90, 250))
+    assert not torch.equal(scene.swatch, other.swatch)
+    blind = inpaint_engine(replace(RECIPE, ip_scale=0.0))
+    with calls_of(engine.pipeline.image_encoder):
+        assert blind.pipeline.image_encoder is None
+    assert not np.array_equal(picture(engine, letter()), picture(blind, letter()))
+    assert not torch.equal(
+        predicted(engine, scene), predicted(engine, replace(scene, swatch=other.swatch))
+    )
+
+
+def scene_of(engine: SdxlInpaintEngine, content: bytes) -> Any:
+    order = Order(swatch_letter(letter(), content), content)
+    drape = engine._drape.render(order.letter, content, quiet)
+    return engine._scene([order], [drape], [engine._stands["recto"]])
+
+
+def predicted(engine: SdxlInpaintEngine, scene: Any) -> torch.Tensor:
+    from worker.engines.sdxl_denoise import predicted_noise, steps_of
+
+    step = steps_of(engine.recipe)[0]
+    with torch.inference_mode():
+        return predicted_noise(engine.pipeline, engine.recipe, scene, scene.noise, step)
+
+
+def test_a_cached_swatch_is_the_live_one_and_is_not_embedded_again() -> None:
+    engine = inpaint_engine()
+    cloth = cloth_of(letter(), None)
+    views = engine.recipe.swatch_views_cm
+    live = SwatchSight(engine.pipeline.image_encoder, views)
+    kept = SwatchSight(engine.pipeline.image_encoder, views)
+    kept.of("navy", cloth)
+    with calls_of(engine.pipeline.image_encoder) as calls:
+        assert torch.equal(kept.of("navy", cloth), live.of("navy", cloth))
+    assert calls == [len(views)]  # the live one only
+
+
+def test_the_edges_and_the_tile_are_felt() -> None:
+    engine = inpaint_engine()
+    scene = scene_of(engine, striped(200))
+    felt = predicted(engine, scene)
+    for name in ("edges", "tile"):
+        blank = scene.maps | {name: torch.zeros_like(scene.maps[name])}
+        assert not torch.equal(felt, predicted(engine, replace(scene, maps=blank)))
+
+
+def test_a_soft_mask_is_not_a_hard_one() -> None:
+    hard = inpaint_engine(replace(RECIPE, feather_cells=0))
+    assert not np.array_equal(picture(inpaint_engine(), letter()), picture(hard, letter()))
+
+
+def test_progress_is_told_before_every_step_and_never_falls() -> None:
+    told: list[float] = []
+    inpaint_engine().render(letter(), None, told.append)
+    assert told == sorted(told)
+    assert (told[0], told[-1]) == (0.0, 1.0)
+    assert len(set(told)) >= RECIPE.steps + 2
+
+
+@pytest.mark.parametrize("after_steps", [0, 1, 3])
+def test_a_cancelled_order_stops_within_one_step(after_steps: int) -> None:
+    class Cancelled(Exception):
+        pass
+
+    engine = inpaint_engine()
+    with calls_of(engine.pipeline.base.unet) as rows:
+
+        def tick(share: float) -> None:
+            if len(rows) == after_steps and share > 0.04:
+                raise Cancelled
+
+        with pytest.raises(Cancelled):
+            engine.render(letter(), None, tick)
+    assert len(rows) == after_steps
+
+
+def test_an_unreadable_swatch_fails_before_anything_is_painted() -> None:
+    engine = inpaint_engine()
+    order = swatch_letter(letter(), b"no picture")
+    with calls_of(engine.pipeline.base.unet) as rows, pytest.raises(SwatchUnreadable):
+        engine.render(order, b"no picture", quiet)
+    with pytest.raises(SwatchUnreadable):
+        engine.render(order, None, quiet)
+    assert rows == []
+
+
+def test_a_look_of_another_version_is_refused() -> None:
+    order = letter().model_copy(update={"look_version": "0" * 16})
+    with pytest.raises(LookUnavailable):
+        inpaint_engine().render(order, None, quiet)
+
+
+def test_latents_that_are_no_numbers_fail_the_job() -> None:
+    engine = inpaint_engine()
+    hook = engine.pipeline.vae.decoder.register_forward_hook(
+        lambda *_: torch.full((1, 3, 96, 64), torch.nan)
+    )
+    try:
+        with pytest.raises(EngineFailed):
+            engine.render(letter(), None, quiet)
+    finally:
+        hook.remove()
+
+
+def test_the_recipe_tells_every_value_and_can_be_stored() -> None:
+    rendering = inpaint_engine().render(letter(), None, quiet)
+    stored = json.loads(json.dumps(rendering.recipe))
+    assert stored["engine"] == "sdxl_inpaint"
+    for name in ("steps", "strength", "guidance", "controls", "ip_scale", "prompt", "noise_seed"):
+        assert name in stored
+    assert stored["machine"]["torch"] == torch.__version__
+    assert rendering.degraded == ("no-swatch",)
+
+
+def test_the_painted_cloth_keeps_the_drape_s_colour() -> None:
+    """Random weights paint random colours; the lock brings them home."""
+    pack = load_look(looks() / "recto")
+    inside = cv2.erode(np.where(pack.panels > 0, pack.alpha, 0), np.ones((9, 9))) == 255
+    drape = DrapeEngine(looks())
+    drape.setup()
+    order = letter(hex_value="#8A7F74")  # far from the ends of the gamut, where levels are cut off
+    wanted = mean_lab(drape.render(order, None, quiet).picture, inside)
+    free = inpaint_engine(replace(RECIPE, colour_lock=0.0, weave=0.0))
+    apart_free = np.linalg.norm(mean_lab(picture(free, order), inside) - wanted)
+    apart = np.linalg.norm(mean_lab(picture(inpaint_engine(), order), inside) - wanted)
+    assert apart < 2
+    assert apart < apart_free / 4
+
+
+def mean_lab(levels: Picture, where: Any) -> Any:
+    lab = cv2.cvtColor(levels.astype(np.float32) / 255, cv2.COLOR_BGR2Lab)
+    return lab[where].mean(axis=0)
+
+
+def test_a_unet_with_nine_channels_sees_the_mask_and_keeps_the_outside() -> None:
+    engine = inpaint_engine(replace(RECIPE, unet="sdxl-inpaint-9ch"))
+    with calls_of(engine.pipeline.vae.encoder) as encoded:
+        painted = picture(engine, letter())
+    assert encoded == [1, 1]  # the drape, and what is around the garment
+    pack = load_look(looks() / "recto")
+    assert np.array_equal(painted[pack.panels == 0], pack.base[pack.panels == 0])
+
+
+def test_loading_and_painting_ask_no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any) -> None:
+        raise AssertionError("the network was asked")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    engine = SdxlInpaintEngine(looks(), shelf(), RECIPE, ())
+    engine.setup()
+
+
+def test_a_batch_that_does_not_fit_is_painted_one_by_one() -> None:
+    engine = inpaint_engine()
+    orders = [Order(letter("recto"), None), Order(letter("cruzado"), None)]
+
+    def lack(_: Any, args: Any, __: Any) -> None:
+        if len(args[0]) > 2:
+            raise torch.OutOfMemoryError("no room for two cuts")
+
+    hook = engine.pipeline.base.unet.register_forward_pre_hook(lack, with_kwargs=True)
+    try:
+        renderings = engine.render_batch(orders, quiet)
+    finally:
+        hook.remove()
+    assert [rendering.recipe["batch"] for rendering in renderings] == [1, 1]
+    assert np.array_equal(renderings[0].picture, picture(engine, letter("recto")))
+
+
+def test_tiles_are_the_last_way_and_are_marked() -> None:
+    engine = inpaint_engine()
+
+    def lack(vae: Any, _: Any) -> None:
+        if not engine.pipeline.vae.use_tiling:
+            raise torch.OutOfMemoryError("no room to decode")
+
+    hook = engine.pipeline.vae.decoder.register_forward_pre_hook(lack)
+    try:
+        rendering = engine.render(letter(), None, quiet)
+    finally:
+        hook.remove()
+    assert "vae-tiled" in rendering.degraded
+    assert not engine.pipeline.vae.use_tiling
