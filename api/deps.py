@@ -1,5 +1,6 @@
 """What routes depend on: one transaction a request, who is asking, and from where."""
 
+import contextlib
 from collections.abc import Iterator
 from typing import Annotated
 from uuid import UUID
@@ -12,9 +13,16 @@ from models.errors import NotFound
 from models.settings import settings
 
 
-def _transaction(request: Request) -> Iterator[Session]:
+@contextlib.contextmanager
+def transaction_of(request: Request) -> Iterator[Session]:
+    """A transaction whose writes the audit log puts down to whoever makes this request."""
     with database.transaction() as session:
-        session.info["actor"] = lambda: _actor(request)  # for the audit log
+        session.info["actor"] = lambda: _actor(request)
+        yield session
+
+
+def _transaction(request: Request) -> Iterator[Session]:
+    with transaction_of(request) as session:
         yield session
 
 

@@ -1,6 +1,7 @@
 """Errors on the wire: RFC 9457 problem documents under /api/v1, the older shape everywhere else."""
 
 import logging
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
@@ -42,6 +43,8 @@ STATUS: dict[type, int] = {
     StorageError: 503,
     DatabaseUnavailable: 503,
 }
+# A path's beginning: how errors are told there. The console registers its own page of words.
+told_by: dict[str, Callable[[Request, int, str], Response]] = {}
 BROKEN = "Algo falló de nuestro lado. Intenta de nuevo en un momento."
 AWAY = "El servicio está ocupado. Intenta de nuevo en un momento."
 
@@ -131,6 +134,9 @@ def answer(
     headers: dict[str, str] | None = None,
 ) -> Response:
     """One error in the shape that this path speaks."""
+    for beginning, tell in told_by.items():
+        if request.url.path.startswith(beginning):
+            return tell(request, status, message)
     if request.url.path.startswith(V1):
         body: dict[str, Any] = {
             "type": f"urn:estilista:problem:{code}",

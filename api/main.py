@@ -3,11 +3,22 @@
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
-from api import admin, auth, catalogue, files, generations, ops, provenance, shop, swatches
+from api import (
+    admin,
+    auth,
+    catalogue,
+    files,
+    generations,
+    operations,
+    ops,
+    provenance,
+    shop,
+    swatches,
+)
 from api.body_limit import BodyLimit
 from api.envelope import Envelope
 from api.errors import LastResort, add_error_handlers
-from api.pages import floor
+from api.pages import console_operations, console_orders, floor, sign_in
 from models.logs import start_logging
 from models.settings import settings
 
@@ -34,6 +45,10 @@ def create_app() -> FastAPI:
         catalogue,
         admin,
         ops,
+        operations,
+        sign_in,
+        console_orders,
+        console_operations,
     ):
         app.include_router(module.router)
     app.add_middleware(LastResort)
@@ -42,7 +57,13 @@ def create_app() -> FastAPI:
         CORSMiddleware,
         allow_origins=settings().allowed_origins,
         allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"],
-        allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "If-None-Match"],
+        allow_headers=[
+            "Authorization",
+            "Cancel-After",
+            "Content-Type",
+            "Idempotency-Key",
+            "If-None-Match",
+        ],
         expose_headers=["ETag", "Location", "Retry-After", "X-Request-Id"],
     )
     app.add_middleware(Envelope)

@@ -3,6 +3,7 @@
 import hashlib
 import secrets
 import threading
+from collections.abc import Sequence
 from datetime import datetime
 from functools import lru_cache
 
@@ -71,6 +72,11 @@ def ensure_owner(session: Session, username: str, password: str) -> None:
     """Make the first owner; does nothing where there is an owner already."""
     if session.scalar(select(User.id).where(User.role == OWNER).limit(1)) is None:
         add_user(session, username, password, OWNER)
+
+
+def users(session: Session) -> Sequence[User]:
+    """By name; those switched off last."""
+    return session.scalars(select(User).order_by(User.active.desc(), User.username)).all()
 
 
 def sign_in(session: Session, username: str, password: str) -> User:

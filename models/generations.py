@@ -9,7 +9,7 @@ import json
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Literal
 from uuid import UUID
 
@@ -587,6 +587,9 @@ LIST = text(f"""
 SELECT g.id FROM generations g
  WHERE (CAST(:family_id AS text) IS NULL OR g.family_id = :family_id)
    AND (CAST(:color_id AS text) IS NULL OR g.color_id = :color_id)
+   AND (CAST(:q AS text) IS NULL
+        OR strpos(lower(g.fabric_name || ' ' || g.color_id), lower(:q)) > 0)
+   AND (CAST(:since AS date) IS NULL OR g.created_at >= CAST(:since AS date))
    AND (CAST(:statuses AS text[]) IS NULL
         OR (SELECT {STATUS_SQL} {DECIDING_JOBS_SQL}) = ANY(:statuses))
  ORDER BY g.id DESC LIMIT :limit OFFSET :offset
@@ -606,9 +609,13 @@ def list_generations(
     family_id: str | None = None,
     color_id: str | None = None,
     statuses: Sequence[str] | None = None,
+    q: str | None = None,
+    since: date | None = None,
 ) -> list[GenerationView]:
-    """Newest first."""
+    """Newest first; `q` is a part of the fabric's name or id, `since` a day in UTC."""
     where = {
+        "q": q,
+        "since": since,
         "family_id": family_id,
         "color_id": color_id,
         "statuses": list(statuses) if statuses else None,

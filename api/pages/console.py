@@ -1,0 +1,115 @@
+"""The console's frame: who sees which page, the sentences, and how a refusal is told.
+
+Every page is a form or a list that works without JavaScript; what moves by itself is in
+static_console/. Pages call the same functions as the JSON API.
+"""
+
+import tomllib
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import HTMLResponse, RedirectResponse
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from api.auth import (
+    MANAGE_PEOPLE,
+    READ_CATALOGUE,
+    READ_OPERATIONS,
+    READ_ORDERS,
+    Principal,
+)
+from api.errors import told_by
+from api.files import link
+from api.pages import spoken
+from api.pages.bundle import BUNDLE, CONSOLE_BUNDLE
+
+HERE = Path(__file__).parent
+HOME = "/console"
+SIGN_IN = f"{HOME}/sign-in"
+STRINGS: dict[str, Any] = tomllib.loads((HERE / "console_es.toml").read_text(encoding="utf-8"))
+NAV = (  # page, permission to see it, address
+    ("orders", READ_ORDERS, f"{HOME}/orders"),
+    ("catalogue", READ_CATALOGUE, f"{HOME}/catalogue"),
+    ("operations", READ_OPERATIONS, f"{HOME}/operations"),
+    ("people", MANAGE_PEOPLE, f"{HOME}/people"),
+)
+TEMPLATES = Environment(
+    loader=FileSystemLoader(HERE / "templates" / "console"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    extensions=["jinja2.ext.do"],
+)
+TEMPLATES.filters |= {
+    "ago": spoken.ago,
+    "duration": spoken.duration,
+    "iso": spoken.iso,
+    "moment": spoken.moment,
+    "number": spoken.number,
+    "shown": spoken.shown,
+}
+TEMPLATES.globals |= {
+    "t": STRINGS,
+    "home": HOME,
+    "house": BUNDLE,
+    "bundle": CONSOLE_BUNDLE,
+    "link": partial(link, ""),  # the page and its pictures have one origin
+}
+
+router = APIRouter(prefix=HOME, include_in_schema=False)
+
+
+def page(
+    name: str, request: Request, principal: Principal | None, status: int = 200, **values: Any
+) -> HTMLResponse:
+    """One page of the console. `?said=` names the sentence about what was just done."""
+    said = STRINGS["said"].get(request.query_params.get("said", ""), "")
+    html = TEMPLATES.get_template(f"{name}.html").render(
+        principal=principal,
+        nav=[(key, url) for key, permission, url in NAV if principal and principal.may(permission)],
+        path=request.url.path,
+        here=quote(f"{request.url.path}?{request.url.query}", safe=""),
+        said=said,
+        url_with=partial(url_with, request),
+        **values,
+    )
+    return HTMLResponse(html, status, {"Cache-Control": "private, no-store"})
+
+
+def back(url: str, said: str, **values: Any) -> RedirectResponse:
+    """After a form: to a page that can be reloaded. Raises KeyError for a sentence that is not."""
+    _ = STRINGS["said"][said]
+    query = urlencode({"said": said} | values)
+    return RedirectResponse(f"{url}{'&' if '?' in url else '?'}{query}", 303)
+
+
+def url_with(request: Request, **changes: Any) -> str:
+    """This page's address with some of its query changed; None takes a part out."""
+    query: Mapping[str, Any] = dict(request.query_params) | {"said": None} | changes
+    kept = {name: value for name, value in query.items() if value not in (None, "")}
+    return f"{request.url.path}?{urlencode(kept)}" if kept else request.url.path
+
+
+def local(url: str, otherwise: str = HOME) -> str:
+    """A path of this host, or `otherwise`: nobody is sent elsewhere by a link that looks ours."""
+    plain = url.startswith("/") and not url.startswith(("//", "/\\")) and url.isprintable()
+    return url if plain and "\\" not in url else otherwise
+
+
+def _tell(request: Request, status: int, message: str) -> Response:
+    """A refusal as a page; who is not signed in is sent to sign in and comes back."""
+    if status == 401:
+        wanted = request.url.path if request.method == "GET" else HOME
+        query = request.url.query if request.method == "GET" else ""
+        wanted = f"{wanted}?{query}" if query else wanted
+        return RedirectResponse(f"{SIGN_IN}?{urlencode({'next': wanted})}", 303)
+    principal = getattr(request.state, "principal", None)
+    return page("problem", request, principal, status, message=message, code=status)
+
+
+told_by[HOME] = _tell

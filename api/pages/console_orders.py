@@ -1,0 +1,158 @@
+"""Orders: what was made, newest first; each with its story; how many by day and by family."""
+
+from collections.abc import Callable, Sequence
+from datetime import date, timedelta
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+
+from api.auth import PLACE_ORDERS, READ_ORDERS, WRITE_ORDERS, Needs, Principal
+from api.deps import OrderId, Transaction
+from api.pages.charts import day_chart
+from api.pages.console import HOME, STRINGS, back, page
+from models import accounts, audit, catalogue, generations, statistics, timeline
+from models.catalogue import Page
+from models.database import Session
+from models.generations import GenerationView
+from models.storage import storage
+
+PAGE = f"{HOME}/orders"
+ON_A_PAGE = 24
+STATUSES = ("pending", "processing", "completed", "failed", "canceled", "expired")
+PERIODS = (7, 30, 90)
+Reader = Annotated[Principal, Depends(Needs(READ_ORDERS))]
+Orderer = Annotated[Principal, Depends(Needs(PLACE_ORDERS))]
+Writer = Annotated[Principal, Depends(Needs(WRITE_ORDERS))]
+Text = Annotated[str, Query(max_length=100)]
+Status = Literal["", "pending", "processing", "completed", "failed", "canceled", "expired"]
+
+router = APIRouter(prefix=PAGE, include_in_schema=False)
+
+
+@router.get("")
+def list_orders(
+    request: Request,
+    session: Transaction,
+    reader: Reader,
+    q: Text = "",
+    status: Status = "",
+    family: Text = "",
+    since: Annotated[str, Query(max_length=10)] = "",
+    view: Literal["gallery", "table"] = "gallery",
+    offset: Annotated[int, Query(ge=0, le=1_000_000)] = 0,
+) -> Response:
+    found = generations.list_generations(
+        session,
+        Page(ON_A_PAGE + 1, offset),
+        family_id=family or None,
+        statuses=[status] if status else None,
+        q=q.strip() or None,
+        since=_date(since),
+    )
+    return page(
+        "orders",
+        request,
+        reader,
+        orders=found[:ON_A_PAGE],
+        more=len(found) > ON_A_PAGE,
+        offset=offset,
+        limit=ON_A_PAGE,
+        q=q,
+        wanted=status,
+        family_id=family,
+        since=_date(since),
+        view=view,
+        filtered=bool(q or status or family or since),
+        statuses=STATUSES,
+        families=catalogue.list_families(session, Page(200)),
+        who=_names(session),
+    )
+
+
+@router.get("/statistics")
+def read_statistics(
+    request: Request, session: Transaction, reader: Reader, days: Literal["7", "30", "90"] = "30"
+) -> Response:
+    last = statistics.today(session)
+    first = last - timedelta(days=int(days) - 1)
+    by_day = statistics.by_day(session, first, last)
+    return page(
+        "statistics",
+        request,
+        reader,
+        days=int(days),
+        periods=PERIODS,
+        by_day=by_day[::-1],
+        chart=day_chart([(row.day, row.orders, row.failed) for row in by_day]),
+        total=sum(row.orders for row in by_day),
+        completed=sum(row.completed for row in by_day),
+        failed=sum(row.failed for row in by_day),
+        families=statistics.by_family(session, first),
+    )
+
+
+@router.get("/{id}")
+def read_order(id: OrderId, request: Request, session: Transaction, reader: Reader) -> Response:
+    order = generations.read(session, id)
+    return page(
+        "order",
+        request,
+        reader,
+        order=order,
+        jobs=timeline.jobs(session, id),
+        moments=timeline.moments(session, id),
+        images={(job.cut, job.stage): job.image for job in order.jobs if job.image},
+        names={job.cut: job.cut_name for job in order.jobs},
+        may_order=reader.may(PLACE_ORDERS),
+        may_delete=reader.may(WRITE_ORDERS),
+        who=_names(session),
+    )
+
+
+@router.post("/{id}/retry")
+def retry(id: OrderId, session: Transaction, orderer: Orderer) -> Response:
+    """The same order once more, as a new one."""
+    new_id = generations.again(session, id, orderer.owner)
+    audit.record(session, "again", ("order", str(id)), after={"order": str(new_id)})
+    return back(f"{PAGE}/{new_id}", "order-retry")
+
+
+@router.post("/{id}/cancel")
+def cancel(id: OrderId, session: Transaction, orderer: Orderer) -> Response:
+    view = generations.cancel(session, id)
+    audit.record(session, "cancel", ("order", str(id)), view.fabric_name)
+    return back(f"{PAGE}/{id}", "order-cancel")
+
+
+@router.post("/{id}/delete")
+def delete(id: OrderId, session: Transaction, writer: Writer) -> Response:
+    """With its pictures: rows first, bytes before the commit, so that nothing is forgotten."""
+    view = generations.read(session, id)
+    for key in generations.delete(session, id):
+        storage().delete(key)
+    audit.record(session, "delete", ("order", str(id)), view.fabric_name, before=_told(view))
+    return back(PAGE, "order-delete")
+
+
+def _told(view: GenerationView) -> dict[str, object]:
+    """What the audit log keeps of an order that is gone."""
+    return {"owner": view.owner, "color_id": view.color_id, "cuts": view.cuts}
+
+
+def _names(session: Session) -> Callable[[str], str]:
+    """From an order's owner to who that is: a user's name, the shop, a bulk order."""
+    return who(accounts.users(session))
+
+
+def who(users: Sequence[accounts.User]) -> Callable[[str], str]:
+    names = {f"user:{user.id}": user.username for user in users}
+    names |= {key: str(words) for key, words in STRINGS["who"].items()}
+    return lambda owner: names.get(owner) or names.get(owner.partition(":")[0], owner)
+
+
+def _date(text: str) -> date | None:
+    """The day that a date field sent; a field that is no date filters nothing."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return None

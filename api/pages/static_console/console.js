@@ -1,0 +1,10 @@
+// The console works without this: it keeps pages fresh, says times in the browser's own zone, and
+// ticks whole lists.
+
+import { keepFresh } from "./live.js";
+import { tickAll } from "./tick.js";
+import { sayTimes } from "./times.js";
+
+sayTimes(document);
+for (const bar of document.querySelectorAll("[data-live]")) keepFresh(bar, sayTimes);
+for (const box of document.querySelectorAll("[data-tick-all]")) tickAll(box);
