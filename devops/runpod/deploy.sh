@@ -85,8 +85,8 @@ prepare() {
 
 # One environment per set of pins and Python: going back to an older release finds its own again.
 venv_of_these_pins() {
-  local pins
-  pins=$({ cat requirements.txt requirements-gpu.txt requirements-c2pa.txt && "$PYTHON" --version; } | sha256sum)
+  local pins lists=(requirements.txt requirements-gpu.txt requirements-c2pa.txt)
+  pins=$({ cat "${lists[@]}" && "$PYTHON" --version; } | sha256sum)
   printf '%s/venv-%.12s\n' "$VOLUME" "$pins"
 }
 
