@@ -136,7 +136,9 @@ def test_connections_that_the_server_closed_are_replaced_unseen(
     assert client.get("/catalog").status_code == 200
     others = "pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
     with psycopg.connect(seeded, autocommit=True) as connection:
-        closed = connection.execute(f"SELECT pg_terminate_backend(pid, 5000) FROM {others}").fetchall()
+        closed = connection.execute(
+            f"SELECT pg_terminate_backend(pid, 5000) FROM {others}"
+        ).fetchall()
     assert (True,) in closed
     for _ in range(5):
         assert client.get("/catalog").status_code == 200
