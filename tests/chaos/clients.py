@@ -5,6 +5,7 @@ import datetime
 import random
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -45,6 +46,15 @@ class Book:
         return sum(len(entry.order.cuts) for entry in self.acknowledged)
 
 
+def place_one(noise_seed: int, cuts: Sequence[str] = CUTS[:1]) -> UUID:
+    """An order that nothing is known of but its seed and its cuts."""
+    order = Order(
+        color_id="gris", cuts=cuts, owner="shop", quality="preview", noise_seed=noise_seed
+    )
+    with transaction() as session:
+        return generations.place(session, order)
+
+
 class Clients(threading.Thread):
     """Places orders for `jobs` jobs; `settled`, told from outside, keeps the backlog bounded."""
 
@@ -80,7 +90,7 @@ class Clients(threading.Thread):
         if self._poison and number % POISON_EVERY == 10:
             fate, cuts = POISON, 1
         elif number % BAD_EVERY == 5:
-            fate = BAD_ORDER
+            fate, cuts = BAD_ORDER, 1
         deadline = None
         if self._chance.random() < DEADLINE_SHARE:
             soon = datetime.timedelta(seconds=self._chance.uniform(0.05, 3.0))

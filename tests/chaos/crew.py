@@ -20,6 +20,8 @@ from tests.chaos.victim import Spec
 
 MakeSpec = Callable[[str, random.Random], Spec]
 STOP_SECONDS = 20.0
+FAILING = 20
+UNFIT = 1  # the exit status of a worker that takes itself out
 
 
 @dataclass
@@ -53,6 +55,7 @@ class Crew:
         self.members: list[Member] = []
         self.gone: list[Member] = []
         self.bad_exits: list[str] = []
+        self.unfit = 0  # took themselves out: they say so in the log
         self._make_spec = make_spec
         self._chance = chance
         self._forking = multiprocessing.get_context("forkserver")
@@ -84,6 +87,11 @@ class Crew:
                 self._bury(member, now)
         while len(self.members) < self.size:
             self._hire()
+
+    @property
+    def is_failing(self) -> bool:
+        """True when workers end by themselves one after the other: the trial is decided."""
+        return len(self.bad_exits) + self.unfit >= FAILING
 
     def free(self) -> list[Member]:
         return [member for member in self.members if member.is_free]
@@ -123,10 +131,13 @@ class Crew:
     def _bury(self, member: Member, now: float) -> None:
         member.process.join()
         code = member.process.exitcode
-        # Killed from outside or at its own kill point is what chaos does; anything else is a bug.
-        if code not in (0, -signal.SIGKILL) or (code == 0 and not member.retiring):
+        # Killed from outside or at its own kill point is what chaos does. So is a SIGTERM before it
+        # could listen.
+        told = (0, -signal.SIGTERM) if member.retiring else ()
+        self.unfit += code == UNFIT
+        if code not in (-signal.SIGKILL, UNFIT, *told):
             self.bad_exits.append(f"{member.name} ended by itself with {code}")
-        member.hurt.append((now - 1.0, float("inf")))
+        member.hurt.append((now - 0.2, float("inf")))
         self.members.remove(member)
         self.gone.append(member)
 

@@ -27,6 +27,7 @@ SHOWN = 3  # violations named in words for each check; the rest are counted
 CLOCK_SLACK_SECONDS = 0.5  # between a statement's clock and the audit's, on a busy machine
 REPEATED_ORDERS = 20
 JPEG_NOISE_LEVELS = 6.0
+FAILED_AT_MOST = 0.01  # of all jobs, beside those that must
 
 
 @dataclass(frozen=True)
@@ -207,6 +208,15 @@ def all_or_none(run: Evidence) -> list[str]:
     )
 
 
+def no_orphans(run: Evidence) -> list[str]:
+    """9. After the sweep every stored picture is one that a row points at. (That none which a row
+    points at was deleted is number 7.)"""
+    known = {key for (key,) in run.rows("SELECT object_key FROM images")}
+    files = run.folder / "files"
+    stored = {str(path.relative_to(files)) for path in files.rglob("*") if path.is_file()}
+    return [f"orphan: {key}" for key in stored - known]
+
+
 def same_key_same_order(run: Evidence) -> list[str]:
     """10. The same key again gives the same order and writes nothing; with another order it is
     refused."""
@@ -238,7 +248,18 @@ def _repeated(order: generations.Order, id: Any) -> list[str]:
 
 
 def progress(run: Evidence) -> list[str]:
-    """11. Once the faults stop, every job is settled in bounded time."""
+    """11. Once the faults stop, every job is settled in bounded time; and hardly any has failed
+    that is not meant to fail, or doing nothing would pass for doing it right."""
+    failed = run.rows(
+        """SELECT error_code, error, count(*) FROM jobs
+            WHERE status = 'failed' AND (letter->>'noise_seed')::bigint %% %(fates)s < %(poison)s
+            GROUP BY error_code, error""",
+        fates=FATES,
+        poison=POISON,
+    )
+    tolerated = FAILED_AT_MOST * run.book.jobs + 1
+    if sum(count for _, _, count in failed) > tolerated:
+        return [f"more than {tolerated:.0f} jobs failed: {row}" for row in failed]
     if run.at_rest:
         return []
     left = run.rows(
@@ -276,6 +297,7 @@ INVARIANTS: dict[int, Callable[[Evidence], list[str]]] = {
     6: terminal_stays,
     7: stored_as_recorded,
     8: all_or_none,
+    9: no_orphans,
     10: same_key_same_order,
     11: progress,
     12: marked,

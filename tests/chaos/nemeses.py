@@ -7,16 +7,30 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
 
+from models.errors import DatabaseUnavailable
+from models.storage import storage
 from tests.chaos.cluster import Cluster
 from tests.chaos.crew import Crew, Member
-from tests.chaos.proxy import Proxy
+from tests.chaos.proxy import CUTS, Cut, Proxy
+from worker.sweep import GRACE, sweep_orphans
 
 LAST_SHARE = 0.92  # of the work: after that the faults stop
-FAIR_PAUSES = 3  # workers paused, slow or silent at once: somebody has to work
+
+
+def sweep() -> int | None:
+    """Delete orphans as the product does, but without a grace period; None without a database.
+
+    The grace is a belt over braces: a claim that is dead never comes back, however young."""
+    long_after = datetime.now(UTC) + 2 * GRACE
+    try:
+        return sweep_orphans(storage(), long_after)
+    except DatabaseUnavailable:
+        return None
 
 
 @dataclass(frozen=True)
@@ -31,8 +45,10 @@ class Faults:
     refusal_seconds: float = 3.0
     lost_backends: int = 0  # pg_terminate_backend
     slow_links: int = 0
+    sweeps: int = 0  # of orphans, as if they were all past their grace
     silent_links: int = 0  # a partition: what was sent arrives late
-    cut_share: float = 0.0  # of all COMMITs: before, after, or nobody knows
+    cut_share: float = 0.0  # of all COMMITs
+    cut_kinds: tuple[Cut, ...] = CUTS
     storage_share: float = 0.0  # of all puts
     hang_share: float = 0.0  # of all renders
     break_share: float = 0.0
@@ -97,6 +113,7 @@ class Nemeses:
             "backend terminated": self._faults.lost_backends,
             "slow link": self._faults.slow_links,
             "silent link": self._faults.silent_links,
+            "sweep": self._faults.sweeps,
         }
         plan = [
             (LAST_SHARE * (n + self._chance.random()) / count, name)
@@ -111,8 +128,13 @@ class Nemeses:
             return self._stop_database(0.0 if "restart" in name else self._faults.refusal_seconds)
         if name == "backend terminated":
             return self._terminate_backend()
+        if name == "sweep":
+            return sweep() is not None
         free = self._crew.free()
-        crowded = sum(1 for member in self._crew.members if not member.is_free) >= FAIR_PAUSES
+        crowded = (
+            sum(1 for member in self._crew.members if not member.is_free)
+            > len(self._crew.members) // 2
+        )  # somebody has to work
         if not free or (crowded and name not in ("SIGKILL", "SIGTERM")):
             return False
         self._hurt(name, self._chance.choice(free))

@@ -16,12 +16,14 @@ from typing import Literal, Self
 
 Cut = Literal["before", "after", "unknown"]
 CUTS: tuple[Cut, ...] = ("before", "after", "unknown")
-COMMIT = b"Q" + struct.pack("!i", 4 + len(b"COMMIT\0")) + b"COMMIT\0"
+COMMIT, BEGIN = b"COMMIT", b"BEGIN"
+QUERY, SYNC, READY = b"Q", b"S", b"Z"  # message types
+IDLE = b"I"  # the transaction status in READY: what comes next commits by itself
 CHUNK_BYTES = 65536
 
 
 class Messages:
-    """Splits one direction of a connection into protocol messages: (type, whole message)."""
+    """Splits one direction of a connection into the protocol's messages."""
 
     def __init__(self, has_startup: bool) -> None:
         self._rest = b""
@@ -57,13 +59,16 @@ class Proxy:
 
     def __init__(self, server_port: int, seed: int) -> None:
         self.cut_share = 0.0  # of all COMMITs
+        self.cut_kinds = CUTS
         self.delay_seconds: dict[str, float] = {}  # by application name, for each chunk
         self.silent: set[str] = set()  # application names whose bytes stand still
         self.cuts: Counter[str] = Counter()
+        self.commits = 0
         self.port = 0
         self._server_port = server_port
         self._random = random.Random(seed)
         self._loop = asyncio.new_event_loop()
+        self._open: set[asyncio.StreamWriter] = set()
         self._stop = asyncio.Event()
         self._listening = threading.Event()
         self._thread = threading.Thread(target=self._run, name="proxy", daemon=True)
@@ -92,10 +97,11 @@ class Proxy:
         self._listening.set()
         await self._stop.wait()
         server.close()
-        others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-        for task in others:
-            task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
+        self.silent.clear()
+        while self._open:
+            for writer in list(self._open):
+                writer.transport.abort()
+            await asyncio.sleep(0.01)
 
     async def _connection(
         self, client_in: asyncio.StreamReader, client_out: asyncio.StreamWriter
@@ -105,19 +111,19 @@ class Proxy:
         except OSError:  # the server is down: the client sees a closed connection
             client_out.transport.abort()
             return
+        self._open |= {client_out, server_out}
         link = _Link(self, client_out, server_out)
         ways = [
             asyncio.ensure_future(_pump(client_in, link.from_client)),
             asyncio.ensure_future(_pump(server_in, link.from_server)),
         ]
-        try:
-            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for way in ways:
-                way.cancel()
-            await asyncio.gather(*ways, return_exceptions=True)
-            client_out.transport.abort()
-            server_out.transport.abort()
+        await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+        for way in ways:
+            way.cancel()
+        await asyncio.gather(*ways, return_exceptions=True)
+        client_out.transport.abort()
+        server_out.transport.abort()
+        self._open -= {client_out, server_out}
 
     async def hold_back(self, name: str) -> None:
         """Wait as long as this client's link is slow or silent."""
@@ -128,9 +134,10 @@ class Proxy:
 
     def choose_cut(self) -> Cut | None:
         """What happens to the COMMIT that just came."""
+        self.commits += 1
         if self._random.random() >= self.cut_share:
             return None
-        return self._random.choice(CUTS)
+        return self._random.choice(self.cut_kinds)
 
 
 class _Link:
@@ -145,6 +152,7 @@ class _Link:
         self._server = server
         self._asked = Messages(has_startup=True)
         self._answered = Messages(has_startup=False)
+        self._status = b""  # of the transaction, when the server was last ready
         self._commits_unheard = False  # cut as soon as the server has done it
 
     async def from_client(self, data: bytes) -> None:
@@ -152,7 +160,7 @@ class _Link:
         for message in self._asked.feed(data):
             if message[:1] == b"\0" and not self.name:
                 self.name = application_name(message)
-            cut = self._proxy.choose_cut() if message == COMMIT else None
+            cut = self._proxy.choose_cut() if self._commits(message) else None
             await self._proxy.hold_back(self.name)
             if cut is not None:
                 self._proxy.cuts[cut] += 1
@@ -165,13 +173,23 @@ class _Link:
                 raise ConnectionResetError
         await self._server.drain()
 
+    def _commits(self, message: bytes) -> bool:
+        """True for a COMMIT, and for a statement by itself outside of a transaction."""
+        kind, words = message[:1], message[5:].upper()
+        if kind == QUERY:
+            return words.startswith(COMMIT) or (
+                self._status == IDLE and not words.startswith(BEGIN)
+            )
+        return kind == SYNC and self._status == IDLE
+
     async def from_server(self, data: bytes) -> None:
         """Pass on what the server answered, unless the client must not hear it."""
-        messages = self._answered.feed(data)
+        ready = [message for message in self._answered.feed(data) if message[:1] == READY]
         if self._commits_unheard:
-            if any(message[:1] == b"Z" for message in messages):  # ready for the next query
+            if ready:
                 raise ConnectionResetError
             return
+        self._status = ready[-1][5:6] if ready else self._status
         await self._proxy.hold_back(self.name)
         self._client.write(data)
         await self._client.drain()

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from tests.chaos.clients import Book, Clients
 from tests.chaos.cluster import Cluster, scratch_folder
 from tests.chaos.crew import Crew
 from tests.chaos.invariants import Evidence, Watcher, violations
-from tests.chaos.nemeses import Faults, Nemeses
+from tests.chaos.nemeses import Faults, Nemeses, sweep
 from tests.chaos.proxy import Proxy
 from tests.chaos.victim import POINTS, Spec
 
@@ -62,8 +62,11 @@ class Verdict:
     jobs: int = 0
     ends: dict[str, int] = field(default_factory=dict)
     claims: int = 0
+    commits: int = 0
     lapses: int = 0
     refused_late: int = 0  # claims that came to settle and found that the job was not theirs
+    swept: int = 0  # orphans left by killed and late workers, deleted at the end
+    unfit: int = 0  # workers that took themselves out
     looks: int = 0
     faults: Counter[str] = field(default_factory=Counter)
     violations: list[str] = field(default_factory=list)
@@ -94,10 +97,22 @@ def run(workload: Workload, cluster: Cluster, seed: int) -> Verdict:
     with Proxy(cluster.port, seed) as proxy:
         url = cluster.url(name, proxy.port)
         try:
-            with _product_settings(url, folder):
+            with product_settings(url, folder):
                 return _Trial(workload, cluster, proxy, name, folder, seed).play()
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def ask(questions: Callable[[], list[str]], cluster: Cluster, seed: int) -> Verdict:
+    """Questions to the queue's statements alone; what is wrong comes back in words."""
+    started = time.monotonic()
+    name = f"{questions.__name__}_{seed}"
+    cluster.make_database(name, TEMPLATE)
+    verdict = Verdict(questions.__name__, seed)
+    with product_settings(cluster.url(name), cluster.folder):
+        verdict.violations = questions()
+    verdict.seconds = time.monotonic() - started
+    return verdict
 
 
 class _Trial:
@@ -131,6 +146,7 @@ class _Trial:
         (self._folder / "faults.log").touch()
         with self._crew:
             self._clients.start()
+            self._proxy.cut_kinds = self._workload.faults.cut_kinds
             self._proxy.cut_share = self._workload.faults.cut_share
             at_rest = self._work(started + self._workload.seconds_at_most)
             self._clients.stop()
@@ -144,7 +160,7 @@ class _Trial:
         """Until every job is settled; False when that took too long."""
         looked_at = 0.0
         calm_since = None
-        while time.monotonic() < deadline:
+        while time.monotonic() < deadline and not self._crew.is_failing:
             self._crew.tend()
             if time.monotonic() - looked_at >= LOOK_EVERY_SECONDS:
                 looked_at = time.monotonic()
@@ -220,6 +236,7 @@ class _Trial:
                 lapses_need_a_cause=self._workload.lapses_need_a_cause,
                 at_rest=at_rest,
             )
+            self._verdict.swept = sweep() or 0
             self._count(evidence)
             self._verdict.violations = [
                 *self._watcher.seen,
@@ -242,15 +259,20 @@ class _Trial:
         verdict.claims = evidence.rows("SELECT count(*) FROM chaos_claims")[0][0]
         verdict.lapses = evidence.rows("SELECT count(*) FROM chaos_held WHERE is_lapse")[0][0]
         verdict.looks = self._watcher.looks
+        verdict.commits = self._proxy.commits
         verdict.faults = self._nemeses.done
         verdict.faults.update({f"COMMIT cut: {k}": n for k, n in self._proxy.cuts.items()})
         verdict.faults.update((self._folder / "faults.log").read_text().splitlines())
         log = (self._folder / "workers.log").read_text(errors="replace")
+        verdict.unfit = self._crew.unfit
+        unexplained = self._crew.unfit - log.count('"event": "unfit"')
+        if unexplained > 0:
+            self._crew.bad_exits.append(f"{unexplained} workers ended by themselves, in error")
         verdict.refused_late = log.count("before it was settled") + log.count('"lease lost"')
 
 
 @contextlib.contextmanager
-def _product_settings(url: str, folder: Path) -> Iterator[None]:
+def product_settings(url: str, folder: Path) -> Iterator[None]:
     """The product in this process (the clients) talks to this trial's database."""
     os.environ |= {
         "ENVIRONMENT": "test",
@@ -261,6 +283,7 @@ def _product_settings(url: str, folder: Path) -> Iterator[None]:
         "QUEUE_CAP": "1000000",
         "MAX_CUTS": "8",
         "MAX_ATTEMPTS": str(MAX_ATTEMPTS),
+        "DATABASE_POOL_SIZE": "20",
     }
     cached = (settings, database.url, database.direct_url, database.engine, storage.storage)
     for function in cached:

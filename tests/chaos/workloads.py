@@ -23,6 +23,7 @@ def short(options: argparse.Namespace) -> Workload:
         lost_backends=_per(jobs, 200, 2),
         slow_links=_per(jobs, 1000, 1),
         silent_links=_per(jobs, 1000, 1),
+        sweeps=_per(jobs, 500, 1),
         cut_share=0.01,
         storage_share=0.05,
         hang_share=0.001,
@@ -44,6 +45,7 @@ def long(options: argparse.Namespace) -> Workload:
         lost_backends=_per(jobs, 80, 1),
         slow_links=_per(jobs, 160, 1),
         silent_links=_per(jobs, 80, 1),
+        sweeps=_per(jobs, 80, 1),
         cut_share=0.01,
         storage_share=0.05,
         hang_share=0.01,
@@ -53,8 +55,60 @@ def long(options: argparse.Namespace) -> Workload:
     return Workload("long", jobs, 2 * options.workers, 1.0, (0.60, 0.95), faults)
 
 
+def commits(options: argparse.Namespace) -> Workload:
+    """Every tenth COMMIT is cut, and nothing else happens: whoever looks again loses no time, so no
+    lease may lapse. (Where nobody knows, a look at once may come too early: not here.)"""
+    faults = Faults(cut_share=0.1, cut_kinds=("before", "after"))
+    return Workload(
+        "commits",
+        options.targeted_jobs,
+        4,
+        5.0,
+        (0.004, 0.020),
+        faults,
+        lapses_need_a_cause=True,
+        seconds_at_most=60.0,
+    )
+
+
+def clocks(options: argparse.Namespace) -> Workload:
+    """Workers an hour ahead and an hour behind, and nothing else: nothing may come of it."""
+    return Workload(
+        "clocks",
+        options.targeted_jobs // 4,
+        6,
+        3.0,
+        (0.3, 0.6),
+        Faults(clocks=(-HOUR, HOUR)),
+        lapses_need_a_cause=True,
+        seconds_at_most=60.0,
+    )
+
+
+def puts(options: argparse.Namespace) -> Workload:
+    """A store that fails every fourth put, one way or another."""
+    faults = Faults(storage_share=0.25)
+    return Workload(
+        "puts", options.targeted_jobs, 4, 5.0, (0.004, 0.020), faults, seconds_at_most=60.0
+    )
+
+
+def zombies(options: argparse.Namespace) -> Workload:
+    """Jobs about as long as the lease on workers that stand still past it and then go on."""
+    jobs = options.targeted_jobs // 5
+    faults = Faults(zombies=jobs // 2, kills=2)
+    return Workload("zombies", jobs, 8, 1.0, (0.6, 0.95), faults, seconds_at_most=60.0)
+
+
 def _per(jobs: int, each: int, least: int) -> int:
     return max(least, round(jobs / each))
 
 
-WORKLOADS: dict[str, Callable[[argparse.Namespace], Workload]] = {"short": short, "long": long}
+WORKLOADS: dict[str, Callable[[argparse.Namespace], Workload]] = {
+    "short": short,
+    "long": long,
+    "commits": commits,
+    "clocks": clocks,
+    "puts": puts,
+    "zombies": zombies,
+}
