@@ -7,6 +7,8 @@ import time
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from models.settings import settings
+
 log = logging.getLogger("api")
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -18,11 +20,15 @@ HEADERS = {
 }
 
 
+HSTS = {"Strict-Transport-Security": "max-age=63072000; includeSubDomains"}
+
+
 class Envelope:
     """ASGI middleware; a route's own headers win."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
+        self.headers = HEADERS | (HSTS if settings().environment == "production" else {})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -36,7 +42,7 @@ class Envelope:
                 fields["status"] = message["status"]
                 headers = MutableHeaders(scope=message)
                 headers["X-Request-Id"] = fields["request_id"]
-                for name, value in HEADERS.items():
+                for name, value in self.headers.items():
                     headers.setdefault(name, value)
             await send(message)
 

@@ -131,7 +131,7 @@ def base_url(seeded: str) -> Iterator[str]:
 @pytest.fixture
 def client(base_url: str, clean: None) -> Iterator[httpx.Client]:
     """Somebody without credentials, as the old shop client is."""
-    with httpx.Client(base_url=base_url, trust_env=False, timeout=30) as client:
+    with httpx.Client(base_url=base_url, trust_env=False, verify=False, timeout=30) as client:
         yield client
 
 
@@ -141,7 +141,9 @@ def owner(client: httpx.Client, base_url: str) -> Iterator[httpx.Client]:
     form = {"username": "owner", "password": OWNER_PASSWORD}
     token = client.post("/auth/token", data=form).json()["access_token"]
     headers = {"Authorization": f"Bearer {token}"}
-    with httpx.Client(base_url=base_url, trust_env=False, timeout=30, headers=headers) as owner:
+    with httpx.Client(
+        base_url=base_url, trust_env=False, verify=False, timeout=30, headers=headers
+    ) as owner:
         yield owner
 
 
