@@ -7,6 +7,7 @@ ours has it running); `python -m models.database` runs one in the foreground unt
 import contextlib
 import signal
 import threading
+import time
 import warnings
 from collections.abc import Iterator
 from functools import lru_cache
@@ -15,14 +16,30 @@ from typing import Any
 
 import psycopg
 from sqlalchemy import Engine, create_engine, event, make_url
-from sqlalchemy.exc import DataError, IntegrityError, InterfaceError, OperationalError
+from sqlalchemy.exc import (
+    DataError,
+    DisconnectionError,
+    IntegrityError,
+    InterfaceError,
+    OperationalError,
+)
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import ORMExecuteState, Session
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from models.errors import Conflict, DatabaseUnavailable, InvalidInput
 from models.settings import settings
 
-__all__ = ["Listener", "Session", "direct_url", "engine", "is_pooled", "transaction", "url"]
+__all__ = [
+    "Listener",
+    "Session",
+    "direct_url",
+    "engine",
+    "is_pooled",
+    "one_statement",
+    "transaction",
+    "url",
+]
 
 # Every transaction is bounded. On a direct connection the limits are startup options; through a
 # transaction pooler those are refused and a plain SET leaks to other clients, so SET LOCAL is sent.
@@ -42,6 +59,10 @@ CONNECT: dict[str, Any] = {
     "tcp_user_timeout": 10_000,
     "prepare_threshold": None,  # server-side prepared statements break behind PgBouncer
 }
+PREPARE_AFTER_USES = 3  # on a direct connection: planning a claim takes as long as running it
+DIRECT = CONNECT | {"options": STARTUP_OPTIONS, "prepare_threshold": PREPARE_AFTER_USES}
+AUTOCOMMIT = {"isolation_level": "AUTOCOMMIT"}
+PING_AFTER_IDLE_SECONDS = 2.0  # a connection used a moment ago is believed to be alive
 
 
 @lru_cache
@@ -79,12 +100,29 @@ def engine() -> Engine:
         max_overflow=0,
         pool_timeout=2,
         pool_recycle=240,
-        pool_pre_ping=True,
-        connect_args=CONNECT if is_pooled() else CONNECT | {"options": STARTUP_OPTIONS},
+        pool_use_lifo=True,  # the connection used last comes first: the others can go idle
+        connect_args=CONNECT if is_pooled() else DIRECT,
     )
+    event.listen(made, "checkin", _note_use)
+    event.listen(made, "checkout", lambda link, record, _: _ping_if_idle(made, link, record))
     if is_pooled():
         event.listen(made, "begin", lambda connection: connection.exec_driver_sql(SET_LOCAL))
     return made
+
+
+def _note_use(_: Any, record: ConnectionPoolEntry) -> None:
+    record.info["used_at"] = time.monotonic()
+
+
+def _ping_if_idle(made: Engine, link: Any, record: ConnectionPoolEntry) -> None:
+    """Ask a connection that was idle whether it still lives; the pool replaces it if not."""
+    idle_seconds = time.monotonic() - record.info.get("used_at", time.monotonic())
+    if idle_seconds < PING_AFTER_IDLE_SECONDS:
+        return
+    try:
+        made.dialect.do_ping(link)
+    except psycopg.Error as error:
+        raise DisconnectionError("the connection died while it was idle") from error
 
 
 @contextlib.contextmanager
@@ -93,9 +131,40 @@ def transaction() -> Iterator[Session]:
 
     Raises DatabaseUnavailable, Conflict (another row has that id) and InvalidInput (a text that
     PostgreSQL cannot hold) in place of the driver's errors."""
-    try:
-        with Session(engine(), expire_on_commit=False) as session, session.begin():
+    with _domain_errors(), Session(engine(), expire_on_commit=False) as session, session.begin():
+        yield session
+
+
+@contextlib.contextmanager
+def one_statement() -> Iterator[Session]:
+    """A session for exactly one statement, which commits by itself: one round trip instead of
+    three. Like a COMMIT, a statement whose answer was lost may have happened.
+
+    Raises what `transaction` raises, and RuntimeError at a second statement: what belongs together
+    belongs in a transaction."""
+    with _domain_errors(), OneStatement(engine(), expire_on_commit=False) as session:
+        if is_pooled():  # the limits need SET LOCAL, and that a transaction
+            with session.begin():
+                yield session
+        else:
+            session.connection(execution_options=AUTOCOMMIT)
             yield session
+
+
+class OneStatement(Session):
+    """Refuses a second statement."""
+
+
+@event.listens_for(OneStatement, "do_orm_execute")
+def _refuse_a_second(state: ORMExecuteState) -> None:
+    if state.session.info.setdefault("given", state) is not state:
+        raise RuntimeError("one_statement() was given two; use transaction()")
+
+
+@contextlib.contextmanager
+def _domain_errors() -> Iterator[None]:
+    try:
+        yield
     except IntegrityError as error:
         raise Conflict("Ese identificador ya existe.") from error
     except DataError as error:

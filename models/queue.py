@@ -11,8 +11,10 @@
 
 The claim is the right to settle: each claim writes a new uuid, every settling statement says
 `WHERE claim = :claim`, and no row back means that the lease was lost. Functions take a session
-and never commit. `renew complete retry fail release` take a Claim: only what was claimed can be
-settled. Retry and expire put a job back while it has attempts left, and fail it after the last.
+and never commit. `claim renew complete` and the reads are one statement each: a session from
+`one_statement()` will do, the others need `transaction()`. `renew complete retry fail release`
+take a Claim: only what was claimed can be settled. Retry and expire put a job back while it has
+attempts left, and fail it after the last.
 
 A job with a leader waits: the same picture is being rendered for somebody else. It is completed
 with its leader, or takes its place if the leader ends without a picture.
@@ -83,6 +85,9 @@ class Job(Base):
         CheckConstraint("releases >= 0", name="releases"),
         CheckConstraint("progress BETWEEN 0 AND 100", name="progress"),
         # Small partial indexes carry the queue. lease_until is in none, so a renewal stays HOT.
+        # Only jobs_pending can serve a claim: before the table has statistics the planner would
+        # take any index whose rows are the pending ones, and sort them all. So jobs_turns says
+        # "pending" in other words, and jobs_fingerprint is a hash.
         Index(
             "jobs_pending",
             "engine",
@@ -92,11 +97,16 @@ class Job(Base):
             postgresql_where=text("status = 'pending' AND leader_id IS NULL"),
         ),
         Index(
-            "jobs_turns", "owner", "engine", "turn_at", postgresql_where=text("status = 'pending'")
+            "jobs_turns",
+            "owner",
+            "engine",
+            "turn_at",
+            postgresql_where=text("settled_at IS NULL AND claim IS NULL"),
         ),
         Index(
             "jobs_fingerprint",
             "fingerprint",
+            postgresql_using="hash",
             postgresql_where=text("status = 'pending' AND leader_id IS NULL"),
         ),
         Index("jobs_followers", "leader_id", postgresql_where=text("leader_id IS NOT NULL")),
@@ -240,7 +250,8 @@ VALUES (:id, :generation_id, :owner, :cut, :stage, :engine, CAST(:letter AS json
         :priority,
         greatest(statement_timestamp(),
                  (SELECT turn_at + make_interval(secs => :expected_seconds) FROM jobs
-                   WHERE owner = :owner AND engine = :engine AND status = 'pending'
+                   WHERE owner = :owner AND engine = :engine
+                     AND settled_at IS NULL AND claim IS NULL
                    ORDER BY turn_at DESC LIMIT 1)),
         :max_attempts, :deadline, :leader_id)
 """)
@@ -315,6 +326,9 @@ def _share(session: Session, row: dict[str, Any]) -> bool:
 # taking. The '=' is load-bearing: with IN, a plan may run the locking subquery again and take many
 # rows. Index jobs_pending, one row an engine and one more. :claim is made by the worker, so that
 # after a connection lost around COMMIT it can look whether it has the job.
+# A claim does not wait for the disk, nor does a renewal: if the server crashes in the same
+# half-second it is forgotten, the fence refuses what its worker tries, and the job is pending as
+# before. Enqueue and complete wait, so what was acknowledged stays.
 
 CLAIM = text("""
 UPDATE jobs SET status = 'processing', version = version + 1, attempts = attempts + 1, progress = 0,
@@ -342,6 +356,7 @@ UPDATE jobs SET status = 'processing', version = version + 1, attempts = attempt
             WHERE status = 'pending' AND leader_id IS NULL AND engine = best.engine
               AND run_at <= statement_timestamp()
             ORDER BY priority DESC, turn_at, id LIMIT 1 FOR UPDATE SKIP LOCKED) job)
+   AND set_config('synchronous_commit', 'off', true) = 'off'
 RETURNING claim, id, generation_id, engine, fingerprint, attempts, letter
 """)
 
@@ -401,7 +416,7 @@ def _claim_of(row: Row[Any] | None) -> Claim | None:
 RENEW = text("""
 UPDATE jobs SET lease_until = clock_timestamp() + make_interval(secs => :lease_seconds),
        progress = greatest(progress, :progress), version = version + 1
- WHERE claim = :claim
+ WHERE claim = :claim AND set_config('synchronous_commit', 'off', true) = 'off'
 RETURNING 1
 """)
 

@@ -9,7 +9,7 @@ import threading
 import time
 
 from models import queue
-from models.database import transaction
+from models.database import one_statement
 from models.errors import DatabaseUnavailable, LeaseLost
 
 log = logging.getLogger(__name__)
@@ -52,12 +52,12 @@ class Lease:
             self._tolerate(now, error)
 
     def _renew(self, share: float, now: float) -> None:
-        with transaction() as session:
+        with one_statement() as session:
             queue.renew(session, self.held, self.lease_seconds, progress=int(99 * share))
         self._renewed_at = self._looked_at = now
 
     def _look(self, now: float) -> None:
-        with transaction() as session:
+        with one_statement() as session:
             if not queue.still_held(session, self.held):
                 raise LeaseLost(f"job {self.held.job_id} was canceled or taken back")
         self._looked_at = now

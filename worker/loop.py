@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from uuid import UUID, uuid4
 
 from models import queue, workers
-from models.database import Session, transaction
+from models.database import Session, one_statement, transaction
 from models.errors import (
     DatabaseUnavailable,
     LeaseLost,
@@ -118,7 +118,7 @@ class Loop:
         return self._answered(self._look_for(self._unanswered))
 
     def _take(self, claim: UUID) -> queue.Claim | None:
-        with transaction() as session:
+        with one_statement() as session:
             return queue.claim(
                 session,
                 list(self.engines),
@@ -129,7 +129,7 @@ class Loop:
             )
 
     def _look_for(self, claim: UUID) -> queue.Claim | None:
-        with transaction() as session:
+        with one_statement() as session:
             return queue.held_by(session, claim)
 
     def _answered(self, held: queue.Claim | None) -> queue.Claim | None:
@@ -195,9 +195,10 @@ class Loop:
     ) -> str:
         """Settle, whatever the connection does: after an error around COMMIT nobody knows whether
         it happened, so try again, and when the claim is gone look who settled it."""
+        begin = one_statement if verb == "complete" else transaction
         for attempt in range(SETTLE_TRIES_MAX):
             try:
-                with transaction() as session:
+                with begin() as session:
                     move(session, held)
                 log.info(verb, extra=_ids(held))
                 return verb
@@ -212,7 +213,7 @@ class Loop:
 
     def _say_whether_it_was_us(self, held: queue.Claim, verb: str, unsure: bool) -> None:
         if unsure:
-            with transaction() as session:
+            with one_statement() as session:
                 if queue.was_settled_by(session, held):
                     log.info(verb, extra=_ids(held) | {"answer_lost": True})
                     return

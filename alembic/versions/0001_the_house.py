@@ -415,6 +415,7 @@ def upgrade() -> None:
         "jobs",
         ["fingerprint"],
         unique=False,
+        postgresql_using="hash",
         postgresql_where=sa.text("status = 'pending' AND leader_id IS NULL"),
     )
     op.create_index(
@@ -444,7 +445,7 @@ def upgrade() -> None:
         "jobs",
         ["owner", "engine", "turn_at"],
         unique=False,
-        postgresql_where=sa.text("status = 'pending'"),
+        postgresql_where=sa.text("settled_at IS NULL AND claim IS NULL"),
     )
     op.create_table(
         "attempts",
@@ -479,7 +480,11 @@ def downgrade() -> None:
     op.drop_index(op.f("attempts_job_id"), table_name="attempts")
     op.drop_index(op.f("attempts_ended_at"), table_name="attempts")
     op.drop_table("attempts")
-    op.drop_index("jobs_turns", table_name="jobs", postgresql_where=sa.text("status = 'pending'"))
+    op.drop_index(
+        "jobs_turns",
+        table_name="jobs",
+        postgresql_where=sa.text("settled_at IS NULL AND claim IS NULL"),
+    )
     op.drop_index(
         "jobs_pending",
         table_name="jobs",

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from models import generations, queue, workers
-from models.database import transaction
+from models.database import one_statement, transaction
 from models.errors import DatabaseUnavailable, EngineFailed, StorageError, SwatchUnreadable
 from models.letter import Letter
 from models.storage import storage
@@ -185,7 +185,7 @@ def test_ticks_renew_the_lease_and_tell_the_progress(monkeypatch: pytest.MonkeyP
 
 
 class _Flaky:
-    """`transaction` whose connection breaks after (or before) some of its COMMITs."""
+    """`one_statement` whose connection breaks after (or before) some of its commits."""
 
     def __init__(self, breaks: list[str]) -> None:
         self.breaks = breaks
@@ -198,7 +198,7 @@ class _Flaky:
             how = self.breaks.pop(0) if self.breaks else "fine"
             if how == "before":
                 raise DatabaseUnavailable("the connection broke before COMMIT")
-            with transaction() as session:
+            with one_statement() as session:
                 yield session
             if how == "after":
                 raise DatabaseUnavailable("the answer to COMMIT was lost")
@@ -214,7 +214,7 @@ def test_a_claim_whose_answer_was_lost_is_worked_on_and_not_left_to_lapse(
     loop = drape_loop()
     place()
     loop._expire()
-    monkeypatch.setattr("worker.loop.transaction", _Flaky(["after", first_look]))
+    monkeypatch.setattr("worker.loop.one_statement", _Flaky(["after", first_look]))
     with pytest.raises(DatabaseUnavailable):
         loop._claim()
     assert status() == "processing"
@@ -232,7 +232,7 @@ def test_an_unknown_commit_ends_in_exactly_one_completion(
     held = loop._claim()
     assert held is not None
     monkeypatch.setattr("worker.loop.time.sleep", lambda seconds: None)
-    monkeypatch.setattr("worker.loop.transaction", _Flaky(list(breaks)))
+    monkeypatch.setattr("worker.loop.one_statement", _Flaky(list(breaks)))
     from worker.lease import Lease
 
     with caplog.at_level("INFO", logger="worker.loop"):
