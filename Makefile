@@ -39,7 +39,7 @@ $(STAMPS)/runtime: requirements.txt
 	@$(PIP) -r requirements.txt
 	@mkdir -p $(STAMPS) && touch $@
 
-$(STAMPS)/dev: $(STAMPS)/runtime requirements-dev.txt
-	@echo "Installing requirements-dev.txt into $(VENV) ..."
-	@$(PIP) -r requirements-dev.txt
+$(STAMPS)/dev: $(STAMPS)/runtime requirements-dev.txt requirements-gpu.txt
+	@echo "Installing requirements-dev.txt and requirements-gpu.txt (5.5 GB) into $(VENV) ..."
+	@$(PIP) -r requirements-dev.txt -r requirements-gpu.txt
 	@touch $@
