@@ -136,12 +136,12 @@ def list_workers(session: Transaction) -> list[WorkerRead]:
 
 
 @router.post("/ops/workers/{name}/drain", status_code=204)
-def ask_worker_to_stop(name: WorkerName, session: Transaction, operator: Operator) -> None:
+def ask_worker_to_stop(operator: Operator, name: WorkerName, session: Transaction) -> None:
     drain_worker(session, name)
 
 
 @router.post("/ops/engines/{engine}/{verb}", status_code=204)
-def switch(engine: str, verb: EngineVerb, session: Transaction, operator: Operator) -> None:
+def switch(operator: Operator, engine: str, verb: EngineVerb, session: Transaction) -> None:
     """pause: nothing more is claimed. drain: no new orders are taken. resume: both again."""
     switch_engine(session, engine, verb, operator)
 
@@ -181,7 +181,7 @@ def list_bulks(session: Transaction) -> list[BulkRead]:
 
 
 @router.post("/bulks", status_code=201)
-def create_bulk(order: BulkCreate, session: Transaction, orderer: BulkOrderer) -> BulkRead:
+def create_bulk(orderer: BulkOrderer, order: BulkCreate, session: Transaction) -> BulkRead:
     """Order many fabrics at the lowest priority: everybody else goes first."""
     return BulkRead.model_validate(
         vars(bulks.progress(session, place_bulk(session, order, orderer)))
@@ -194,6 +194,6 @@ def read_bulk(id: UUID, session: Transaction) -> BulkRead:
 
 
 @router.post("/bulks/{id}/{verb}")
-def change_bulk(id: UUID, verb: BulkVerb, session: Transaction, orderer: BulkOrderer) -> BulkRead:
+def change_bulk(orderer: BulkOrderer, id: UUID, verb: BulkVerb, session: Transaction) -> BulkRead:
     """pause, resume, or cancel what is not settled yet."""
     return BulkRead.model_validate(vars(switch_bulk(session, id, verb)))

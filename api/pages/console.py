@@ -8,10 +8,10 @@ import tomllib
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import quote, urlencode
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -20,6 +20,7 @@ from api.auth import (
     READ_CATALOGUE,
     READ_OPERATIONS,
     READ_ORDERS,
+    Needs,
     Principal,
 )
 from api.errors import told_by
@@ -37,6 +38,7 @@ NAV = (  # page, permission to see it, address
     ("operations", READ_OPERATIONS, f"{HOME}/operations"),
     ("people", MANAGE_PEOPLE, f"{HOME}/people"),
 )
+Anybody = Annotated[Principal, Depends(Needs(READ_CATALOGUE))]  # which every role may
 TEMPLATES = Environment(
     loader=FileSystemLoader(HERE / "templates" / "console"),
     autoescape=True,

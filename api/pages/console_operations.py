@@ -30,7 +30,7 @@ router = APIRouter(prefix=PAGE, include_in_schema=False)
 
 
 @router.get("")
-def overview(request: Request, session: Transaction, watcher: Watcher) -> Response:
+def overview(watcher: Watcher, request: Request, session: Transaction) -> Response:
     engines = operations.engine_queues(session, engine_names())
     listed = workers.listed(session)
     return page(
@@ -52,21 +52,21 @@ def overview(request: Request, session: Transaction, watcher: Watcher) -> Respon
 
 
 @router.post("/engines/{engine}/{verb}")
-def switch(engine: str, verb: EngineVerb, session: Transaction, operator: Operator) -> Response:
+def switch(operator: Operator, engine: str, verb: EngineVerb, session: Transaction) -> Response:
     switch_engine(session, engine, verb, operator)
     return back(PAGE, f"engine-{verb}")
 
 
 @router.post("/workers/{name}/drain")
-def ask_worker_to_stop(name: str, session: Transaction, operator: Operator) -> Response:
+def ask_worker_to_stop(operator: Operator, name: str, session: Transaction) -> Response:
     drain_worker(session, name)
     return back(PAGE, "worker-drain")
 
 
 @router.post("/bulks")
 def create_bulk(
-    session: Transaction,
     orderer: BulkOrderer,
+    session: Transaction,
     families: Annotated[list[str], Form()] = [],  # noqa: B006 (pydantic copies it)
     cuts: Annotated[list[str], Form()] = [],  # noqa: B006
     quality: Annotated[Literal["preview", "final"], Form()] = "final",
@@ -79,7 +79,7 @@ def create_bulk(
 
 
 @router.post("/bulks/{id}/{verb}")
-def change_bulk(id: UUID, verb: BulkVerb, session: Transaction, orderer: BulkOrderer) -> Response:
+def change_bulk(orderer: BulkOrderer, id: UUID, verb: BulkVerb, session: Transaction) -> Response:
     switch_bulk(session, id, verb)
     return back(PAGE, f"bulk-{verb}")
 

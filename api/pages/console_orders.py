@@ -31,9 +31,9 @@ router = APIRouter(prefix=PAGE, include_in_schema=False)
 
 @router.get("")
 def list_orders(
+    reader: Reader,
     request: Request,
     session: Transaction,
-    reader: Reader,
     q: Text = "",
     status: Status = "",
     family: Text = "",
@@ -71,7 +71,7 @@ def list_orders(
 
 @router.get("/statistics")
 def read_statistics(
-    request: Request, session: Transaction, reader: Reader, days: Literal["7", "30", "90"] = "30"
+    reader: Reader, request: Request, session: Transaction, days: Literal["7", "30", "90"] = "30"
 ) -> Response:
     last = statistics.today(session)
     first = last - timedelta(days=int(days) - 1)
@@ -92,7 +92,7 @@ def read_statistics(
 
 
 @router.get("/{id}")
-def read_order(id: OrderId, request: Request, session: Transaction, reader: Reader) -> Response:
+def read_order(reader: Reader, id: OrderId, request: Request, session: Transaction) -> Response:
     order = generations.read(session, id)
     return page(
         "order",
@@ -110,7 +110,7 @@ def read_order(id: OrderId, request: Request, session: Transaction, reader: Read
 
 
 @router.post("/{id}/retry")
-def retry(id: OrderId, session: Transaction, orderer: Orderer) -> Response:
+def retry(orderer: Orderer, id: OrderId, session: Transaction) -> Response:
     """The same order once more, as a new one."""
     new_id = generations.again(session, id, orderer.owner)
     audit.record(session, "again", ("order", str(id)), after={"order": str(new_id)})
@@ -118,14 +118,14 @@ def retry(id: OrderId, session: Transaction, orderer: Orderer) -> Response:
 
 
 @router.post("/{id}/cancel")
-def cancel(id: OrderId, session: Transaction, orderer: Orderer) -> Response:
+def cancel(orderer: Orderer, id: OrderId, session: Transaction) -> Response:
     view = generations.cancel(session, id)
     audit.record(session, "cancel", ("order", str(id)), view.fabric_name)
     return back(f"{PAGE}/{id}", "order-cancel")
 
 
 @router.post("/{id}/delete")
-def delete(id: OrderId, session: Transaction, writer: Writer) -> Response:
+def delete(writer: Writer, id: OrderId, session: Transaction) -> Response:
     """With its pictures: rows first, bytes before the commit, so that nothing is forgotten."""
     view = generations.read(session, id)
     for key in generations.delete(session, id):

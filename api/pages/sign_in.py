@@ -8,12 +8,11 @@ from fastapi.responses import RedirectResponse
 from api.auth import (
     SIGN_IN_WINDOW_SECONDS,
     SIGN_INS_PER_WINDOW,
-    Asking,
     refuse_other_sites,
     session_cookie,
 )
 from api.deps import Address, Transaction, count_against_limit
-from api.pages.console import HOME, NAV, SIGN_IN, STRINGS, back, local, page
+from api.pages.console import HOME, NAV, SIGN_IN, STRINGS, Anybody, back, local, page
 from models import accounts, database, sessions
 from models.errors import RateLimited, Unauthorized
 from models.settings import settings
@@ -23,10 +22,8 @@ Text = Annotated[str, Form(max_length=200)]
 
 
 @router.get("")
-def home(asking: Asking) -> RedirectResponse:
+def home(asking: Anybody) -> RedirectResponse:
     """To the first page that this account may see."""
-    if asking is None:
-        raise Unauthorized("Inicia sesión para continuar.")
     return RedirectResponse(next(url for _, need, url in NAV if asking.may(need)), 303)
 
 
