@@ -270,6 +270,16 @@ def test_the_clients_own_timeouts_are_under_a_lease_of_15_s_and_it_tries_once(cl
     assert client.meta.region_name == "auto"
 
 
+def test_the_client_adds_no_checksums_of_its_own_and_signs_bodies_over_tls_as_well(
+    client: Any,
+) -> None:
+    """The fake speaks no TLS, under which boto3's defaults are others."""
+    config = client.meta.config
+    assert config.request_checksum_calculation == "when_required"
+    assert config.response_checksum_validation == "when_required"
+    assert config.s3["payload_signing_enabled"] is True
+
+
 # --- reading, listing, deleting, checking ---------------------------------------------------------
 
 

@@ -5,6 +5,7 @@ checks both. None of this has been run against R2 itself.
 """
 
 import hashlib
+import os
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -160,7 +161,7 @@ def test_a_key_may_be_so_long_and_no_longer(store: Storage, longest: str) -> Non
 
 def test_a_listing_has_every_object_under_the_prefix_and_no_other(store: Storage) -> None:
     wanted = [f"renders/a/{n}.jpg" for n in range(2 * PAGE + 1)]  # several pages, the last not full
-    for key in [*wanted, "renders/ab.jpg", "swatches/a.jpg", "renders.jpg"]:
+    for key in [*wanted, "renders/ab.jpg", "renders/b.jpg", "swatches/a.jpg"]:
         store.put(key, key.encode(), "image/jpeg")
     assert keys(store, "renders/a/") == wanted
     assert keys(store, "renders/a") == [*wanted, "renders/ab.jpg"]
@@ -184,3 +185,14 @@ def test_a_listing_gives_size_and_time(store: Storage) -> None:
 def test_a_store_that_works_passes_its_check_every_time(store: Storage) -> None:
     store.check()
     store.check()
+
+
+def test_a_folder_makes_the_names_durable_that_lead_to_an_object(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[Path] = []
+    monkeypatch.setattr(
+        "os.fsync", lambda fd: synced.append(Path(os.readlink(f"/proc/self/fd/{fd}")))
+    )
+    FolderStorage(tmp_path).put("renders/job/x.jpg", PICTURE, "image/jpeg")
+    assert synced == [tmp_path / "renders" / "job", tmp_path / "renders", tmp_path]

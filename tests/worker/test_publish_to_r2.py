@@ -7,6 +7,7 @@ import hashlib
 import random
 import threading
 from collections.abc import Iterator
+from unittest.mock import Mock
 
 import pytest
 from pydantic import SecretStr
@@ -43,10 +44,16 @@ def fake() -> Iterator[S3Fake]:
 
 
 @pytest.fixture
-def loop(fake: S3Fake) -> Loop:
+def pause() -> Mock:
+    """Called instead of sleeping between two tries."""
+    return Mock()
+
+
+@pytest.fixture
+def loop(fake: S3Fake, pause: Mock) -> Loop:
     secrets = SecretStr(fake.access_key_id), SecretStr(fake.secret_access_key)
     client = r2_client(R2Access(fake.url, *secrets, fake.bucket))
-    store = R2Storage(client, fake.bucket, Patience(pause=lambda seconds: None))
+    store = R2Storage(client, fake.bucket, Patience(pause=pause))
     return Loop("test-worker", [PlainEngine()], store, Watermark(None), threading.Event())
 
 
@@ -103,3 +110,15 @@ def test_a_worker_without_rights_completes_nothing(loop: Loop, fake: S3Fake) -> 
         let_backoff_pass()
     assert sql("SELECT count(*) FROM jobs WHERE error_code = 'storage-error'") == JOBS
     assert fake.objects == {}
+
+
+def test_a_worker_told_to_stop_while_its_store_is_busy_hands_the_job_back(
+    loop: Loop, fake: S3Fake, pause: Mock
+) -> None:
+    place()
+    sql("""UPDATE jobs SET letter = letter || '{"swatch_key": null}'""")
+    fake.will("PUT", "503", times=9)
+    pause.side_effect = lambda seconds: loop.stopping.set()
+    assert loop.work_once()
+    assert fake.operations() == ["PUT", "PUT"]
+    assert (sql("SELECT status FROM jobs"), sql("SELECT attempts FROM jobs")) == ("pending", 0)
