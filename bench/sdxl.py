@@ -80,16 +80,16 @@ FULL = Size(
 )
 SMALL = Size(
     name="SDXL in small",
-    channels=(64, 128, 256),
+    channels=(32, 64, 128),
     heads=(1, 2, 4),
-    depth=(1, 2, 4),
-    words=256,
-    pooled=64,
+    depth=(1, 1, 2),
+    words=64,
+    pooled=32,
     time_embed=32,
-    vae_channels=(32, 32, 64, 64),
-    sight=64,
+    vae_channels=(32, 32, 32, 64),
+    sight=80,
     sight_layers=2,
-    picture_px=(256, 384),
+    picture_px=(128, 192),
 )
 
 
@@ -192,7 +192,10 @@ def pipeline_of(size: Size, device: str, dtype: torch.dtype) -> Pipeline:
             image_encoder_of(size),
         ]
         words = Words(torch.randn(2, 77, size.words), torch.randn(2, size.pooled))
-    unet, control, vae, encoder = (part.to(dtype).eval().requires_grad_(False) for part in parts)
+    layout = torch.channels_last if device == "cuda" else torch.preserve_format
+    unet, control, vae, encoder = (
+        part.to(dtype).to(memory_format=layout).eval().requires_grad_(False) for part in parts
+    )
     told = Words(words.tokens.to(dtype), words.pooled.to(dtype))
     return Pipeline(torch.device(device), dtype, Painter(unet, told), None, control, vae, encoder)
 
@@ -326,6 +329,7 @@ def measure(repeats: int) -> None:
     peak = next((tflops for card, tflops in PEAK_TFLOPS.items() if card in facts["device"]), None)
     print(f"{size.name}, random weights, {facts}")
     if not cuda:
+        torch.set_num_threads(1)
         print("no GPU: a small architecture; only the ratios mean anything, and not much")
     counter = pipeline_of(size, "meta", torch.float32)
     rival = flops_of_rival(counter, size)
@@ -416,7 +420,7 @@ def _wait() -> None:
 def _told(name: str, seconds: float, work: float, peak: float | None) -> float:
     rate = work / seconds / TERA
     share = f", {rate / peak:.0%} of peak" if peak else ""
-    print(f"{name:44}{seconds:8.3f} s  {rate:7.2f} TFLOP/s{share}", flush=True)
+    print(f"{name:44}{seconds:8.3f} s  {rate:8.3f} TFLOP/s{share}", flush=True)
     return seconds
 
 

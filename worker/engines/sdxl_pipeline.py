@@ -150,12 +150,14 @@ class _Loader:
 
 
 def _words(stock: Any, recipe: Recipe, device: torch.device, dtype: torch.dtype) -> Words:
+    for encoder in (stock.text_encoder, stock.text_encoder_2):
+        encoder.to(device)
     with torch.inference_mode():
         with_prompt, without, pooled_with, pooled_without = stock.encode_prompt(
             prompt=recipe.prompt,
             negative_prompt=recipe.negative,
             do_classifier_free_guidance=True,
-            device=torch.device("cpu"),
+            device=device,
         )
     return Words(
         tokens=torch.cat([without, with_prompt]).to(device, dtype),
