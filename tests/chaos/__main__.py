@@ -7,11 +7,12 @@ import secrets
 import signal
 import sys
 import time
+from contextlib import ExitStack
 from statistics import median
 from typing import NoReturn
 
 from tests.chaos import probes, recovery, trial
-from tests.chaos.cluster import Cluster
+from tests.chaos.cluster import Cluster, Server
 from tests.chaos.trial import Verdict
 from tests.chaos.workloads import WORKLOADS
 
@@ -23,22 +24,24 @@ def main() -> int:
     options = _options()
     signal.signal(signal.SIGTERM, _leave)
     failed = 0
-    with Cluster() as cluster:
-        trial.prepare(cluster)
+    with ExitStack() as stack:
+        server = Server(options.port) if options.port else stack.enter_context(Cluster())
+        if not options.port:
+            trial.prepare(server)
         for seed in range(options.seed, options.seed + options.seeds):
             for name in options.workload:
-                verdict = play(name, options, cluster, seed)
+                verdict = play(name, options, server, seed)
                 report(verdict)
                 failed += bool(verdict.violations)
         if options.recovery:
-            failed += report_recovery(recovery.measure(cluster, options.seed, options.recovery))
+            failed += report_recovery(recovery.measure(server, options.seed, options.recovery))
     return 1 if failed else 0
 
 
-def play(name: str, options: argparse.Namespace, cluster: Cluster, seed: int) -> Verdict:
+def play(name: str, options: argparse.Namespace, server: Server, seed: int) -> Verdict:
     if name == CLAIMS:
-        return trial.ask(probes.claims, cluster, seed)
-    return trial.run(WORKLOADS[name](options), cluster, seed)
+        return trial.ask(probes.claims, server, seed)
+    return trial.run(WORKLOADS[name](options), server, seed)
 
 
 def report(verdict: Verdict) -> None:
@@ -83,6 +86,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--workers", type=int, default=8)
     parser.add_argument("--workload", nargs="+", choices=EVERYTHING, default=EVERYTHING)
     parser.add_argument("--recovery", type=int, default=0, help="kills to time, all at once")
+    parser.add_argument("--port", type=int, help="of a server that is prepared: see trial.prepare")
     return parser.parse_args()
 
 

@@ -37,12 +37,31 @@ def scratch_folder(prefix: str) -> Path:
     return Path(folder)
 
 
-class Cluster:
-    """Use as a context manager: running inside it, stopped and deleted after it."""
+class Server:
+    """A PostgreSQL on the loopback that somebody runs."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+
+    def url(self, database: str = "postgres", port: int | None = None) -> str:
+        """The URL of a database here; `port` that of a proxy before the server."""
+        plain = "sslmode=disable&gssencmode=disable"
+        return f"postgresql://postgres@127.0.0.1:{port or self.port}/{database}?{plain}"
+
+    def make_database(self, name: str, template: str | None = None) -> None:
+        statement = sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name))
+        if template is not None:
+            statement += sql.SQL(" TEMPLATE {}").format(sql.Identifier(template))
+        with psycopg.connect(self.url(), autocommit=True) as connection:
+            connection.execute(statement)
+
+
+class Cluster(Server):
+    """One of our own; use as a context manager: running inside it, stopped and deleted after it."""
 
     def __init__(self) -> None:
+        super().__init__(_free_port())
         self.folder = scratch_folder("chaos-postgres-")
-        self.port = _free_port()
         self._programs = _programs()
         self._user = _server_user()
 
@@ -63,11 +82,6 @@ class Cluster:
     ) -> None:
         self.close()
 
-    def url(self, database: str = "postgres", port: int | None = None) -> str:
-        """The URL of a database here; `port` that of a proxy before the server."""
-        plain = "sslmode=disable&gssencmode=disable"
-        return f"postgresql://postgres@127.0.0.1:{port or self.port}/{database}?{plain}"
-
     def start(self) -> None:
         self._pg_ctl("start", "-l", str(self.folder / "log"))
 
@@ -78,13 +92,6 @@ class Cluster:
     def restart_immediately(self) -> None:
         self.stop_immediately()
         self.start()
-
-    def make_database(self, name: str, template: str | None = None) -> None:
-        statement = sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name))
-        if template is not None:
-            statement += sql.SQL(" TEMPLATE {}").format(sql.Identifier(template))
-        with psycopg.connect(self.url(), autocommit=True) as connection:
-            connection.execute(statement)
 
     def close(self) -> None:
         if (self.folder / "data" / "postmaster.pid").exists():

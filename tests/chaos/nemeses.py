@@ -14,7 +14,7 @@ import psycopg
 
 from models.errors import DatabaseUnavailable
 from models.storage import storage
-from tests.chaos.cluster import Cluster
+from tests.chaos.cluster import Cluster, Server
 from tests.chaos.crew import Crew, Member
 from tests.chaos.proxy import CUTS, Cut, Proxy
 from worker.sweep import GRACE, sweep_orphans
@@ -62,7 +62,7 @@ class Nemeses:
     def __init__(
         self,
         faults: Faults,
-        cluster: Cluster,
+        server: Server,
         proxy: Proxy,
         crew: Crew,
         lease_seconds: float,
@@ -72,7 +72,7 @@ class Nemeses:
         self.outages: list[tuple[float, float]] = []
         self.points_due = 0
         self._faults = faults
-        self._cluster = cluster
+        self._server = server
         self._proxy = proxy
         self._crew = crew
         self._lease_seconds = lease_seconds
@@ -174,6 +174,11 @@ class Nemeses:
             self._start_database()
         return True
 
+    @property
+    def _cluster(self) -> Cluster:
+        assert isinstance(self._server, Cluster), "somebody else's server is not ours to stop"
+        return self._server
+
     def _start_database(self) -> None:
         self._cluster.start()
         assert self._down_since is not None
@@ -182,7 +187,7 @@ class Nemeses:
 
     def _terminate_backend(self) -> bool:
         with suppress(psycopg.OperationalError):
-            with psycopg.connect(self._cluster.url(), autocommit=True) as connection:
+            with psycopg.connect(self._server.url(), autocommit=True) as connection:
                 killed = connection.execute(
                     """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
                         WHERE application_name ~ '^(w[0-9]+|client)$'

@@ -12,7 +12,7 @@ import psycopg
 
 from models.settings import Settings
 from tests.chaos.clients import place_one
-from tests.chaos.cluster import Cluster, scratch_folder
+from tests.chaos.cluster import Server, scratch_folder
 from tests.chaos.crew import Crew, Member
 from tests.chaos.trial import TEMPLATE, product_settings
 from tests.chaos.victim import Spec
@@ -25,14 +25,14 @@ PHASE_SECONDS = 5.0  # a kill falls anywhere between two renewals
 POLL_SECONDS = 0.05
 
 
-def measure(cluster: Cluster, seed: int, kills: int) -> list[float]:
+def measure(server: Server, seed: int, kills: int) -> list[float]:
     """Seconds from each kill until its job was claimed by the other worker, sorted."""
     chance = random.Random(seed)
     folder = scratch_folder("chaos-files-")
     try:
         with ExitStack() as stack:
             pairs = [
-                stack.enter_context(_Pair(cluster, f"recovery_{seed}_{n}", folder, chance))
+                stack.enter_context(_Pair(server, f"recovery_{seed}_{n}", folder, chance))
                 for n in range(kills)
             ]
             _wait(pairs, START_SECONDS)
@@ -52,14 +52,14 @@ def measure(cluster: Cluster, seed: int, kills: int) -> list[float]:
 class _Pair:
     """One job, the worker that renders it, and an idle one."""
 
-    def __init__(self, cluster: Cluster, name: str, folder: Path, chance: random.Random) -> None:
+    def __init__(self, server: Server, name: str, folder: Path, chance: random.Random) -> None:
         self.phase = chance.uniform(0.0, PHASE_SECONDS)
         self._killed_at = 0.0
         self._wanted = 1
-        self._url = cluster.url(name)
+        self._url = server.url(name)
         self._folder = folder
         self._crew = Crew(1, self._spec, chance)
-        cluster.make_database(name, TEMPLATE)
+        server.make_database(name, TEMPLATE)
         with product_settings(self._url, folder):
             place_one(noise_seed=0)
 

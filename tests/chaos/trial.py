@@ -6,6 +6,7 @@ import random
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -19,10 +20,10 @@ from models import database, storage
 from models.settings import ROOT, settings
 from tests.chaos import audit
 from tests.chaos.clients import Book, Clients
-from tests.chaos.cluster import Cluster, scratch_folder
+from tests.chaos.cluster import Server, scratch_folder
 from tests.chaos.crew import Crew
 from tests.chaos.invariants import Evidence, Watcher, violations
-from tests.chaos.nemeses import Faults, Nemeses, sweep
+from tests.chaos.nemeses import LAST_SHARE, Faults, Nemeses, sweep
 from tests.chaos.proxy import Proxy
 from tests.chaos.victim import POINTS, Spec
 
@@ -72,10 +73,10 @@ class Verdict:
     violations: list[str] = field(default_factory=list)
 
 
-def prepare(cluster: Cluster) -> None:
+def prepare(server: Server) -> None:
     """A migrated database with the audit and a small catalogue, to copy for each trial."""
-    cluster.make_database(TEMPLATE)
-    url = cluster.url(TEMPLATE)
+    server.make_database(TEMPLATE)
+    url = server.url(TEMPLATE)
     environment = {**os.environ, "DATABASE_URL": url, "ENVIRONMENT": "test"}
     subprocess.run(
         [sys.executable, "-m", "alembic", "upgrade", "head"],
@@ -89,27 +90,27 @@ def prepare(cluster: Cluster) -> None:
         connection.execute(audit.CATALOGUE)
 
 
-def run(workload: Workload, cluster: Cluster, seed: int) -> Verdict:
+def run(workload: Workload, server: Server, seed: int) -> Verdict:
     """Play it out, then judge."""
     name = f"{workload.name}_{seed}"
-    cluster.make_database(name, TEMPLATE)
+    server.make_database(name, TEMPLATE)
     folder = scratch_folder("chaos-files-")
-    with Proxy(cluster.port, seed) as proxy:
-        url = cluster.url(name, proxy.port)
+    with Proxy(server.port, seed) as proxy:
+        url = server.url(name, proxy.port)
         try:
             with product_settings(url, folder):
-                return _Trial(workload, cluster, proxy, name, folder, seed).play()
+                return _Trial(workload, server, proxy, name, folder, seed).play()
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def ask(questions: Callable[[], list[str]], cluster: Cluster, seed: int) -> Verdict:
+def ask(questions: Callable[[], list[str]], server: Server, seed: int) -> Verdict:
     """Questions to the queue's statements alone; what is wrong comes back in words."""
     started = time.monotonic()
     name = f"{questions.__name__}_{seed}"
-    cluster.make_database(name, TEMPLATE)
+    server.make_database(name, TEMPLATE)
     verdict = Verdict(questions.__name__, seed)
-    with product_settings(cluster.url(name), cluster.folder):
+    with product_settings(server.url(name), Path(tempfile.gettempdir())):
         verdict.violations = questions()
     verdict.seconds = time.monotonic() - started
     return verdict
@@ -119,14 +120,14 @@ class _Trial:
     def __init__(
         self,
         workload: Workload,
-        cluster: Cluster,
+        server: Server,
         proxy: Proxy,
         database_name: str,
         folder: Path,
         seed: int,
     ) -> None:
         self._workload = workload
-        self._cluster = cluster
+        self._server = server
         self._proxy = proxy
         self._database_name = database_name
         self._folder = folder
@@ -134,7 +135,7 @@ class _Trial:
         chance = random.Random(seed)
         self._crew = Crew(workload.workers, self._spec, chance)
         self._nemeses = Nemeses(
-            workload.faults, cluster, proxy, self._crew, workload.lease_seconds, chance
+            workload.faults, server, proxy, self._crew, workload.lease_seconds, chance
         )
         self._clients = Clients(workload.jobs, chance.randrange(2**32), workload.faults.poison)
         self._watcher = Watcher(workload.lease_seconds)
@@ -157,7 +158,7 @@ class _Trial:
         return self._verdict
 
     def _work(self, deadline: float) -> bool:
-        """Until every job is settled; False when that took too long."""
+        """Until every job is settled, or something is wrong; False when it took too long."""
         looked_at = 0.0
         calm_since = None
         while time.monotonic() < deadline and not self._crew.is_failing:
@@ -167,8 +168,12 @@ class _Trial:
                 waiting = self._look()
                 if not self._clients.is_alive() and waiting == 0 and self._nemeses.is_over:
                     return True
-            self._nemeses.step(self._watcher.settled / self._workload.jobs)
-            if calm_since is None and not self._clients.is_alive() and self._nemeses.is_over:
+                if self._watcher.seen:
+                    return True  # it is decided: more would only bury it
+            share = self._watcher.settled / self._workload.jobs
+            self._nemeses.step(share)
+            placed = not self._clients.is_alive()
+            if calm_since is None and placed and share >= LAST_SHARE and self._nemeses.is_over:
                 calm_since = time.monotonic()
                 self._nemeses.calm()
                 deadline = min(deadline, calm_since + self._patience_seconds())
@@ -199,7 +204,7 @@ class _Trial:
             return None
 
     def _connect(self) -> psycopg.Connection[Any]:
-        url = self._cluster.url(self._database_name)
+        url = self._server.url(self._database_name)
         return psycopg.connect(url, autocommit=True, connect_timeout=2, application_name="watcher")
 
     def _spec(self, name: str, chance: random.Random) -> Spec:
@@ -210,7 +215,7 @@ class _Trial:
         return Spec(
             name=name,
             seed=chance.randrange(2**32),
-            database_url=self._cluster.url(self._database_name, self._proxy.port),
+            database_url=self._server.url(self._database_name, self._proxy.port),
             folder=self._folder,
             lease_seconds=self._workload.lease_seconds,
             poll_seconds=POLL_SECONDS,
