@@ -51,6 +51,7 @@ EXPIRE_BATCH = 20
 BACKOFF_BASE_SECONDS = 2.0
 BACKOFF_CAP_SECONDS = 60.0
 AFFINITY_SECONDS = 15.0  # how far a job of the warm engine may jump ahead of older ones
+BATCH_WINDOW = 50  # how far into the queue a batch is looked for
 SETTLED = ("completed", "failed", "canceled", "expired")
 
 
@@ -135,20 +136,21 @@ class Job(Base):
     max_attempts: Mapped[int] = mapped_column(SmallInteger)
     deadline: Mapped[datetime | None]
     created_at: Mapped[datetime] = mapped_column(server_default=text("statement_timestamp()"))
-    # written by a move
+    # written by a claim
     leader_id: Mapped[UUID | None] = mapped_column(ForeignKey("jobs.id", ondelete="SET NULL"))
     run_at: Mapped[datetime] = mapped_column(server_default=text("statement_timestamp()"))
     started_at: Mapped[datetime | None]
     claimed_at: Mapped[datetime | None]
-    settled_at: Mapped[datetime | None]
-    settled_by: Mapped[UUID | None]  # the claim that won: a worker recognises its own success
-    image_id: Mapped[UUID | None] = mapped_column(ForeignKey("images.id"))
-    error_code: Mapped[str | None]
-    error: Mapped[str | None]
-    status: Mapped[str] = mapped_column(server_default="pending")
     attempts: Mapped[int] = mapped_column(SmallInteger, server_default="0")
     releases: Mapped[int] = mapped_column(SmallInteger, server_default="0")
     worker: Mapped[str | None]
+    # written by the end
+    error_code: Mapped[str | None]
+    error: Mapped[str | None]
+    settled_at: Mapped[datetime | None]
+    settled_by: Mapped[UUID | None]  # the claim that won: a worker recognises its own success
+    image_id: Mapped[UUID | None] = mapped_column(ForeignKey("images.id"))
+    status: Mapped[str] = mapped_column(server_default="pending")
     claim: Mapped[UUID | None]
     # written by every renewal
     version: Mapped[int] = mapped_column(Integer, server_default="1")  # each change adds 1: ETag
@@ -382,6 +384,50 @@ def claim(
         "affinity_seconds": AFFINITY_SECONDS,
     }
     return _claim_of(session.execute(CLAIM, values).one_or_none())
+
+
+# More of the same for an engine that renders a batch: like the first in engine, stage and size,
+# the next BATCH_WINDOW in turn. One claim a job: each settles alone, and losing one sinks none.
+
+CLAIM_MORE = text("""
+WITH near AS (
+    SELECT id FROM jobs
+     WHERE status = 'pending' AND leader_id IS NULL AND engine = :engine
+       AND run_at <= statement_timestamp()
+     ORDER BY priority DESC, turn_at, id LIMIT :window),
+alike AS (
+    SELECT j.id FROM near JOIN jobs j USING (id)
+     WHERE j.status = 'pending' AND j.leader_id IS NULL AND j.stage = :stage
+       AND j.letter->>'width_px' = :width_px AND j.letter->>'height_px' = :height_px
+     ORDER BY j.priority DESC, j.turn_at, j.id
+     LIMIT cardinality(CAST(:claims AS uuid[])) FOR UPDATE OF j SKIP LOCKED),
+numbered AS (SELECT id, row_number() OVER () AS place FROM alike)
+UPDATE jobs SET status = 'processing', version = version + 1, attempts = attempts + 1, progress = 0,
+       claim = (CAST(:claims AS uuid[]))[place], worker = :worker, error_code = NULL, error = NULL,
+       lease_until = clock_timestamp() + make_interval(secs => :lease_seconds),
+       claimed_at = clock_timestamp(), started_at = coalesce(started_at, clock_timestamp())
+  FROM numbered
+ WHERE jobs.id = numbered.id
+RETURNING claim, jobs.id, generation_id, engine, fingerprint, attempts, letter
+""")
+
+
+def claim_more(
+    session: Session, first: Claim, worker: str, lease_seconds: float, most: int
+) -> list[Claim]:
+    """Up to `most` further jobs that can be rendered together with the first one."""
+    values = {
+        "engine": first.engine,
+        "stage": first.letter.stage,
+        "width_px": str(first.letter.width_px),
+        "height_px": str(first.letter.height_px),
+        "claims": [uuid4() for _ in range(most)],
+        "worker": worker,
+        "lease_seconds": lease_seconds,
+        "window": BATCH_WINDOW,
+    }
+    rows = session.execute(CLAIM_MORE, values).all()
+    return [found for row in rows if (found := _claim_of(row)) is not None]
 
 
 HELD_BY = text("""

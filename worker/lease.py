@@ -7,6 +7,7 @@ clock alone decides when the lease has lapsed for others.
 import logging
 import threading
 import time
+from collections.abc import Sequence
 
 from models import queue
 from models.database import one_statement
@@ -67,3 +68,21 @@ class Lease:
         if now - self._renewed_at >= self.lease_seconds:
             raise LeaseLost(f"job {self.held.job_id} could not be renewed in time") from error
         log.warning("lease not renewed, trying again", extra={"job_id": self.held.job_id})
+
+
+class Leases:
+    """The leases on a batch that is rendered together. Losing one sinks no other."""
+
+    def __init__(self, leases: Sequence[Lease]) -> None:
+        self._kept = list(leases)
+
+    def tick(self, share: float) -> None:
+        """Tick all; raises Stopping, and LeaseLost when none is left to work for."""
+        for lease in list(self._kept):
+            try:
+                lease.tick(share)
+            except LeaseLost as error:
+                log.warning("lease lost in a batch", extra={"reason": error})
+                self._kept.remove(lease)
+        if not self._kept:
+            raise LeaseLost("the whole batch was canceled or taken back")

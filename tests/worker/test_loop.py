@@ -1,7 +1,7 @@
 """The loop's ways out of a job: completed, failed, retried, released, or lost to somebody else."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -13,7 +13,7 @@ from models.letter import Letter
 from models.storage import storage
 from tests.orders import let_backoff_pass, let_leases_lapse, place, sql
 from tests.workers import drape_loop, loop_with
-from worker.engines import Rendering, Tick
+from worker.engines import Order, Rendering, Tick
 from worker.engines.mock import MockEngine
 from worker.loop import UNFIT_AFTER_FAILURES, Loop, Unfit
 
@@ -270,3 +270,82 @@ def test_a_drained_worker_stops_when_it_next_says_that_it_is_alive() -> None:
     loop._beat_at = -100.0
     loop._beat()
     assert loop.stopping.is_set()
+
+
+class BatchingEngine(ScriptedEngine):
+    """Renders up to three orders together, and remembers how many they were."""
+
+    batch_max = 3
+
+    def __init__(self, meanwhile: Callable[[Tick], None] = lambda tick: None) -> None:
+        super().__init__(lambda tick: None)
+        self.in_batch = meanwhile
+        self.sizes: list[int] = []
+
+    def render_batch(self, orders: Sequence[Order], tick: Tick) -> list[Rendering]:
+        self.sizes.append(len(orders))
+        self.in_batch(tick)
+        return [self.render(order.letter, order.swatch, tick) for order in orders]
+
+
+def test_orders_alike_are_rendered_together_and_settled_each_by_its_claim() -> None:
+    for _ in range(4):
+        place()
+    engine = BatchingEngine()
+    loop = loop_with(engine)
+    while loop.work_once():
+        pass
+    assert engine.sizes == [3]  # and the fourth alone
+    assert sql("SELECT count(*) FROM jobs WHERE status = 'completed'") == 4
+    assert sql("SELECT count(DISTINCT settled_by) FROM jobs") == 4
+
+
+def test_a_batch_holds_only_orders_of_one_size() -> None:
+    first, other = place(), place()
+    sql(
+        "UPDATE jobs SET letter = letter || '{\"width_px\": 2048}' WHERE generation_id = :id",
+        id=other,
+    )
+    engine = BatchingEngine()
+    loop_with(engine).work_once()
+    assert engine.sizes == []
+    assert sql("SELECT status FROM jobs WHERE generation_id = :id", id=first) == "completed"
+    assert sql("SELECT status FROM jobs WHERE generation_id = :id", id=other) == "pending"
+
+
+def test_losing_one_job_of_a_batch_sinks_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("worker.lease.LOOK_EVERY_SECONDS", 0.0)
+    first, second = place(), place()
+
+    def meanwhile(tick: Tick) -> None:
+        with transaction() as session:
+            queue.cancel(session, first)
+        tick(0.5)
+
+    loop_with(BatchingEngine(meanwhile)).work_once()
+    assert sql("SELECT status FROM jobs WHERE generation_id = :id", id=first) == "canceled"
+    assert sql("SELECT status FROM jobs WHERE generation_id = :id", id=second) == "completed"
+    assert sql("SELECT count(*) FROM images") == 1
+
+
+def test_a_batch_that_breaks_is_rendered_one_by_one() -> None:
+    def meanwhile(tick: Tick) -> None:
+        raise EngineFailed("one of them was too much")
+
+    place()
+    place()
+    loop_with(BatchingEngine(meanwhile)).work_once()
+    assert sql("SELECT count(*) FROM jobs WHERE status = 'completed'") == 2
+
+
+def test_a_worker_told_to_stop_hands_a_whole_batch_back() -> None:
+    stopping = threading.Event()
+
+    def meanwhile(tick: Tick) -> None:
+        stopping.set()
+        tick(0.5)
+
+    place()
+    place()
+    loop_with(BatchingEngine(meanwhile), stopping).work_once()
+    assert sql("SELECT count(*) FROM jobs WHERE status = 'pending' AND attempts = 0") == 2

@@ -6,10 +6,10 @@ sdxl_inpaint  the draped picture painted over by SDXL inside the garment, on a G
 sdxl_full     the whole picture painted by SDXL, on a GPU
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,14 @@ class Rendering:
     degraded: tuple[str, ...] = field(default=())  # what was assumed, as stable codes
 
 
+@dataclass(frozen=True, eq=False)
+class Order:
+    """A letter with the bytes of its swatch, as the worker verified them."""
+
+    letter: Letter
+    swatch: bytes | None
+
+
 class Engine(Protocol):
     name: str
     version: str  # part of the fingerprint: raise it when the same letter gives other pixels
@@ -43,6 +51,16 @@ class Engine(Protocol):
 
         Raises SwatchUnreadable, LookUnavailable or EngineFailed, and whatever `tick` raises.
         """
+
+
+@runtime_checkable
+class BatchEngine(Protocol):
+    """An engine that renders several orders of one size in one go, cheaper than one by one."""
+
+    batch_max: int
+
+    def render_batch(self, orders: Sequence[Order], tick: Tick) -> list[Rendering]:
+        """One rendering an order, in their order; raises what `Engine.render` raises."""
 
 
 def engine_named(name: str, looks_dir: Path, mock_render_seconds: float = 0.0) -> Engine:

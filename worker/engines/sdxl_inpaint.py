@@ -7,7 +7,7 @@ a weight) is an error: never another cloth, never a quieter picture.
 """
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from models.errors import EngineFailed, LookUnavailable
 from models.letter import Letter
-from worker.engines import Picture, Rendering, Tick
+from worker.engines import Order, Picture, Rendering, Tick
 from worker.engines.colour_lock import locked, rewoven
 from worker.engines.drape import DrapeEngine, cloth_of
 from worker.engines.sdxl_denoise import Scene, denoise
@@ -34,19 +34,12 @@ Floats = NDArray[np.float32]
 DRAPED, PAINTED = 0.05, 0.92  # shares of the way, as ticks tell it
 
 
-@dataclass(frozen=True, eq=False)
-class Order:
-    """A letter with the bytes of its swatch, as the worker verified them."""
-
-    letter: Letter
-    swatch: bytes | None
-
-
 class SdxlInpaintEngine:
     """Renders one order at a time, or a batch of orders in one go of the network."""
 
     name = "sdxl_inpaint"
     version = "1"
+    batch_max = 2  # both cuts of an order
 
     def __init__(self, looks_dir: Path, shelf: Shelf, recipe: Recipe, needs: Sequence[str]) -> None:
         self._looks_dir = looks_dir
