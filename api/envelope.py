@@ -3,6 +3,7 @@
 import logging
 import secrets
 import time
+from urllib.parse import urlsplit
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -10,14 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from models.settings import settings
 
 log = logging.getLogger("api")
-HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "same-origin",
-    "Content-Security-Policy": (
-        "default-src 'self'; img-src 'self' blob: data:; object-src 'none'; base-uri 'none'; "
-        "frame-ancestors 'none'; form-action 'self'"
-    ),
-}
+HEADERS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin"}
 
 
 HSTS = {"Strict-Transport-Security": "max-age=63072000; includeSubDomains"}
@@ -28,7 +22,9 @@ class Envelope:
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
-        self.headers = HEADERS | (HSTS if settings().environment == "production" else {})
+        self.headers = HEADERS | {"Content-Security-Policy": _policy()}
+        if settings().environment == "production":
+            self.headers |= HSTS
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -51,3 +47,20 @@ class Envelope:
         finally:
             duration_ms = round((time.perf_counter() - started) * 1000, 1)
             log.info("request", extra=fields | {"path": scope["path"], "duration_ms": duration_ms})
+
+
+def _policy() -> str:
+    """Everything from our own origin; pictures also from where R2_PUBLIC_URL serves them."""
+    pictures = " ".join(["'self'", "blob:", "data:", *filter(None, [_origin_of_pictures()])])
+    return (
+        f"default-src 'self'; img-src {pictures}; object-src 'none'; base-uri 'none'; "
+        "frame-ancestors 'none'; form-action 'self'"
+    )
+
+
+def _origin_of_pictures() -> str | None:
+    public_url = settings().r2_public_url
+    if public_url is None:
+        return None
+    parts = urlsplit(public_url)
+    return f"{parts.scheme}://{parts.netloc}"

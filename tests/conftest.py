@@ -21,8 +21,17 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 DATA_DIR = Path(tempfile.mkdtemp(prefix="estilista-test-"))
 OWNER_PASSWORD = "una-clave-de-pruebas"
+ISOLATED = {
+    "DATABASE_DIRECT_URL",
+    "FINAL_ENGINE",
+    "GENERATOR_MODE",
+    "PUBLIC_BASE_URL",
+    "SHOP_ACCESS",
+    "STORAGE_BACKEND",
+    "USE_MOCK_GENERATOR",
+}
 for name in list(os.environ):  # a developer's own settings must not change what is tested
-    if name in ("DATABASE_DIRECT_URL", "FINAL_ENGINE", "SHOP_ACCESS", "PUBLIC_BASE_URL"):
+    if name in ISOLATED or name.startswith("R2_"):
         del os.environ[name]
 os.environ |= {
     "ENVIRONMENT": "test",

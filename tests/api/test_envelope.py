@@ -31,6 +31,14 @@ def test_every_answer_forbids_inline_scripts_and_framing(client: httpx.Client, p
     assert "object-src 'none'" in policy
 
 
+def test_pictures_may_come_from_the_public_bucket_where_there_is_one(
+    setting: Callable[..., None],
+) -> None:
+    setting(r2_public_url="https://fotos.example/trajes")
+    policy = Envelope(_no_app).headers["Content-Security-Policy"]
+    assert "img-src 'self' blob: data: https://fotos.example;" in policy
+
+
 def test_every_answer_has_a_request_id_of_its_own(client: httpx.Client) -> None:
     ids = {client.get("/healthz").headers["x-request-id"] for _ in range(5)}
     assert len(ids) == 5
