@@ -387,7 +387,7 @@ def claim(
 
 
 # More of the same for an engine that renders a batch: like the first in engine, stage and size,
-# the next BATCH_WINDOW in turn. One claim a job: each settles alone, and losing one sinks none.
+# from the next BATCH_WINDOW in turn. Each has its own claim, so losing one sinks no other.
 
 CLAIM_MORE = text("""
 WITH near AS (
