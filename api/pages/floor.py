@@ -10,15 +10,18 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from fastapi import APIRouter, Request
-from fastapi.responses import HTMLResponse
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from api.auth import Asking
 from api.deps import Transaction
 from api.files import link
 from api.pages import bundle
+from api.pages.console import SIGN_IN
 from models import catalogue
 from models.catalogue import FabricFamily, Look
+from models.settings import settings
 
 HERE = Path(__file__).parent
 STRINGS: dict[str, Any] = tomllib.loads((HERE / "strings_es.toml").read_text(encoding="utf-8"))
@@ -35,7 +38,9 @@ router.include_router(bundle.router)
 
 
 @router.get("/", response_class=HTMLResponse)
-def floor(request: Request, transaction: Transaction) -> HTMLResponse:
+def floor(request: Request, transaction: Transaction, asking: Asking) -> Response:
+    if asking is None and not settings().shop_is_open:
+        return RedirectResponse(f"{SIGN_IN}?next=/", 303)
     families = catalogue.shop_families(transaction)
     looks = catalogue.active_looks(transaction)
     headers = {"Cache-Control": "private, no-cache", "Vary": "Accept-Encoding"}

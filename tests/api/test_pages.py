@@ -2,7 +2,7 @@
 
 import gzip
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -252,3 +252,12 @@ def test_template_and_modules_hold_no_sentences_of_their_own() -> None:
     for name, source in MODULES.items():
         literals = re.findall(r'"([^"\n]*)"', re.sub(r"//.*", "", source))
         assert not [text for text in literals if re.search(r"[áéíóúñ¿¡]", text)], name
+
+
+def test_a_closed_shop_asks_who_it_is_and_lets_staff_in(
+    client: httpx.Client, owner: httpx.Client, setting: Callable[..., None]
+) -> None:
+    setting(shop_access="token")
+    refused = client.get("/")
+    assert (refused.status_code, refused.headers["location"]) == (303, "/console/sign-in?next=/")
+    assert owner.get("/").status_code == 200
