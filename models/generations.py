@@ -324,11 +324,11 @@ def _letter(
 
 
 def _fingerprint(letter: Letter, engine: str) -> str:
-    """Names the result: equal for orders that must give the same picture."""
+    """Names the result in 128 bits: equal for orders that must give the same picture."""
     facts = ENGINES[engine]
     left_out = {"cut", "stage", "swatch_key"} | (set() if facts.seeded else {"noise_seed"})
     made_by = {"engine": engine, "engine_version": facts.version}
-    return _sha256(letter.model_dump(exclude=left_out) | made_by)
+    return _sha256(letter.model_dump(exclude=left_out) | made_by)[:32]
 
 
 def _request_sha256(order: Order) -> str:
