@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 export PORT HOST DATA_DIR TEST_DATABASE_URL
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench clean
+.PHONY: help run test check chaos bench clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,6 +26,9 @@ check: $(STAMPS)/dev ## lint, type check, test
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/python -m pytest
+
+chaos: $(STAMPS)/dev ## the queue under fire for some minutes; CHAOS="--seed 7 --jobs 1000" to choose
+	@$(BIN)/python -m tests.chaos $(CHAOS)
 
 bench: $(STAMPS)/dev ## measure what README.md and bench/RESULTS.md quote
 	@$(BIN)/python -m bench

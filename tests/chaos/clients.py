@@ -18,7 +18,7 @@ from tests.chaos.victim import BAD_ORDER, FATES, POISON
 CUTS = tuple(f"corte-{n}" for n in range(1, 9))
 BACKLOG = 500  # jobs: orders keep coming while the faults do
 POISON_EVERY, BAD_EVERY = 300, 100  # orders
-CANCEL_SHARE = 0.01
+ALL_DIFFERENT = 1_000_000
 DEADLINE_SHARE = 0.01
 GIVE_UP_SHARE = 0.3  # of orders without an answer: nobody asks again
 
@@ -58,13 +58,17 @@ def place_one(noise_seed: int, cuts: Sequence[str] = CUTS[:1]) -> UUID:
 class Clients(threading.Thread):
     """Places orders for `jobs` jobs; `settled`, told from outside, keeps the backlog bounded."""
 
-    def __init__(self, jobs: int, seed: int, poison: bool) -> None:
+    def __init__(
+        self, jobs: int, seed: int, poison: bool, cancel_share: float, different: int
+    ) -> None:
         super().__init__(name="clients", daemon=True)
         self.book = Book()
         self.settled = 0
         self.broken: list[str] = []
         self._jobs = jobs
         self._poison = poison
+        self._cancel_share = cancel_share
+        self._different = different
         self._chance = random.Random(seed)
         self._stopping = threading.Event()
 
@@ -86,7 +90,7 @@ class Clients(threading.Thread):
     def _next_order(self) -> Order:
         number = len(self.book.entries) + 1
         cuts = min(self._jobs - self.book.jobs, self._chance.randint(1, len(CUTS)))
-        fate = self._chance.randrange(POISON)
+        fate = self._chance.randrange(POISON) if self._different == ALL_DIFFERENT else 0
         if self._poison and number % POISON_EVERY == 10:
             fate, cuts = POISON, 1
         elif number % BAD_EVERY == 5:
@@ -100,7 +104,7 @@ class Clients(threading.Thread):
             cuts=self._chance.sample(CUTS, cuts),
             owner=f"user:{self._chance.randrange(5)}",
             quality="preview",
-            noise_seed=self._chance.randrange(1_000_000) * FATES + fate,
+            noise_seed=self._chance.randrange(self._different) * FATES + fate,
             idempotency_key=f"order-{number}",
             deadline=deadline,
         )
@@ -118,7 +122,7 @@ class Clients(threading.Thread):
                 if self._chance.random() < GIVE_UP_SHARE:
                     return
                 time.sleep(0.05)
-        if entry.id is not None and self._chance.random() < CANCEL_SHARE:
+        if entry.id is not None and self._chance.random() < self._cancel_share:
             self._cancel(entry.id)
 
     def _cancel(self, id: UUID) -> None:

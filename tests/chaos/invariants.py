@@ -118,9 +118,10 @@ def fence(run: Evidence) -> list[str]:
             WHERE position(j.settled_by::text IN i.object_key) = 0""",
     )
     unclaimed = run.words(
-        "settled by a claim that it never had",
+        "settled by a claim that neither it had nor a job that orders the same",
         """SELECT j.id, j.settled_by FROM jobs j WHERE settled_by IS NOT NULL AND NOT EXISTS
-           (SELECT FROM chaos_claims c WHERE c.job_id = j.id AND c.claim = j.settled_by)""",
+           (SELECT FROM chaos_claims c JOIN jobs same ON same.id = c.job_id
+             WHERE c.claim = j.settled_by AND same.fingerprint = j.fingerprint)""",
     )
     trace = run.words(
         "image of no job",
@@ -200,8 +201,13 @@ def stored_as_recorded(run: Evidence) -> list[str]:
 
 
 def all_or_none(run: Evidence) -> list[str]:
-    """8. Completed and with its picture, or neither."""
-    return run.words(
+    """8. Completed and with the picture that was ordered, or neither."""
+    foreign = run.words(
+        "picture of another order",
+        """SELECT j.id FROM jobs j JOIN images i ON i.id = j.image_id
+            WHERE i.fingerprint <> j.fingerprint""",
+    )
+    return foreign + run.words(
         "half published",
         """SELECT j.id, j.status, i.id FROM jobs j LEFT JOIN images i ON i.id = j.image_id
             WHERE (j.status = 'completed') <> (i.id IS NOT NULL)""",

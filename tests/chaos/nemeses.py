@@ -54,6 +54,7 @@ class Faults:
     break_share: float = 0.0
     clocks: tuple[float, ...] = (0.0,)  # how far off workers' clocks are, in seconds
     poison: bool = False
+    cancel_share: float = 0.01  # of all orders, by their clients
 
 
 class Nemeses:

@@ -19,7 +19,7 @@ import psycopg
 from models import database, storage
 from models.settings import ROOT, settings
 from tests.chaos import audit
-from tests.chaos.clients import Book, Clients
+from tests.chaos.clients import ALL_DIFFERENT, Book, Clients
 from tests.chaos.cluster import Server, scratch_folder
 from tests.chaos.crew import Crew
 from tests.chaos.invariants import Evidence, Watcher, violations
@@ -47,6 +47,7 @@ class Workload:
     render_seconds: tuple[float, float]
     faults: Faults
     lapses_need_a_cause: bool = False
+    different_orders: int = ALL_DIFFERENT  # fewer: equal ones share their pictures
     seconds_at_most: float = 600.0
 
 
@@ -137,7 +138,13 @@ class _Trial:
         self._nemeses = Nemeses(
             workload.faults, server, proxy, self._crew, workload.lease_seconds, chance
         )
-        self._clients = Clients(workload.jobs, chance.randrange(2**32), workload.faults.poison)
+        self._clients = Clients(
+            workload.jobs,
+            chance.randrange(2**32),
+            workload.faults.poison,
+            workload.faults.cancel_share,
+            workload.different_orders,
+        )
         self._watcher = Watcher(workload.lease_seconds)
         self._link: psycopg.Connection[Any] | None = None
 

@@ -100,6 +100,24 @@ def zombies(options: argparse.Namespace) -> Workload:
     return Workload("zombies", jobs, 8, 1.0, (0.6, 0.95), faults, seconds_at_most=60.0)
 
 
+def shared(options: argparse.Namespace) -> Workload:
+    """Few different orders, so that most wait for a picture that somebody else ordered, while its
+    worker dies or its client cancels."""
+    jobs = options.targeted_jobs * 2
+    faults = Faults(
+        kills=_per(jobs, 20, 2),
+        zombies=_per(jobs, 10, 4),
+        lost_backends=_per(jobs, 40, 1),
+        cut_share=0.02,
+        storage_share=0.05,
+        break_share=0.05,
+        cancel_share=0.3,
+    )
+    return Workload(
+        "shared", jobs, 6, 1.0, (0.4, 0.9), faults, different_orders=jobs // 40, seconds_at_most=90
+    )
+
+
 def _per(jobs: int, each: int, least: int) -> int:
     return max(least, round(jobs / each))
 
@@ -111,4 +129,5 @@ WORKLOADS: dict[str, Callable[[argparse.Namespace], Workload]] = {
     "clocks": clocks,
     "puts": puts,
     "zombies": zombies,
+    "shared": shared,
 }
