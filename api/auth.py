@@ -129,7 +129,8 @@ def refuse_other_sites(request: Request) -> None:
 
 
 def _our_hosts(request: Request) -> set[str]:
-    return {request.headers.get("host", ""), urlsplit(settings().public_base_url or "").netloc}
+    public = urlsplit(settings().public_base_url or "").netloc
+    return {request.headers.get("host", ""), public} - {""}  # an Origin may be "null"
 
 
 Asking = Annotated[Principal | None, Depends(_principal)]

@@ -96,7 +96,7 @@ def set_family_preview(id: Id, file: UploadFile, session: Transaction, base: Bas
     """Store a picture that stands for the family."""
     content = clean_photo(read_capped(file)).content  # before the session has a connection
     catalogue.family(session, id)
-    key = _kept(content, "family")
+    key = keep_picture(content, "family")
     return _family(base, catalogue.update_family(session, id, {"preview_key": key}))
 
 
@@ -185,11 +185,11 @@ def _swatch_fields(session: Session, base: str, url: str | None) -> dict[str, An
         content = storage().get(key)
     except NotFound:
         raise InvalidInput(swatches.GONE, "swatch_url") from None
-    values = (_kept(content, "swatch"), upload.sha256, "photo", upload.width_mm, None)
+    values = (keep_picture(content, "swatch"), upload.sha256, "photo", upload.width_mm, None)
     return dict(zip(names, values, strict=True))
 
 
-def _kept(content: bytes, name: str) -> str:
+def keep_picture(content: bytes, name: str) -> str:
     """Store a picture of the catalogue under its own hash; returns the key."""
     key = f"{PUBLIC_PREFIX}{name}-{hashlib.sha256(content).hexdigest()[:32]}.jpg"
     storage().put(key, content, "image/jpeg")

@@ -18,7 +18,14 @@ from api import (
 from api.body_limit import BodyLimit
 from api.envelope import Envelope
 from api.errors import LastResort, add_error_handlers
-from api.pages import console_operations, console_orders, floor, sign_in
+from api.pages import (
+    console_catalogue,
+    console_operations,
+    console_orders,
+    console_people,
+    floor,
+    sign_in,
+)
 from models.logs import start_logging
 from models.settings import settings
 
@@ -48,7 +55,9 @@ def create_app() -> FastAPI:
         operations,
         sign_in,
         console_orders,
+        console_catalogue,
         console_operations,
+        console_people,
     ):
         app.include_router(module.router)
     app.add_middleware(LastResort)

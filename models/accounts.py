@@ -13,7 +13,7 @@ from sqlalchemy import CheckConstraint, ForeignKey, func, or_, select, text
 from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 
 from models.base import Base, CreatedAt, IntegerKey
-from models.errors import InvalidInput, Unauthorized
+from models.errors import Conflict, InvalidInput, NotFound, Unauthorized
 
 ROLES = ("owner", "merchandiser", "stylist", "ops", "viewer")
 OWNER = "owner"
@@ -57,15 +57,60 @@ class ApiToken(Base):
 
 def add_user(session: Session, username: str, password: str, role: str) -> User:
     """Raises InvalidInput for an unknown role or a password that is too short."""
-    if role not in ROLES:
-        raise InvalidInput(f"El papel «{role}» no existe.", "role")
-    if len(password) < PASSWORD_MIN_CHARACTERS:
-        message = f"La contraseña necesita al menos {PASSWORD_MIN_CHARACTERS} caracteres."
-        raise InvalidInput(message, "password")
-    user = User(username=username, role=role, password_hash=HASHER.hash(password))
+    user = User(username=username, role=_checked_role(role), password_hash=_hash(password))
     session.add(user)
     session.flush()
     return user
+
+
+def user(session: Session, id: int) -> User:
+    """Raises NotFound."""
+    found = session.get(User, id)
+    if found is None:
+        raise NotFound("No existe esa cuenta.")
+    return found
+
+
+def update_user(session: Session, id: int, role: str, active: bool) -> User:
+    """Raises NotFound, InvalidInput for an unknown role, and Conflict where that would leave the
+    house without an owner."""
+    owners = select(User).where(User.role == OWNER, User.active).order_by(User.id)
+    others = [row for row in session.scalars(owners.with_for_update()) if row.id != id]
+    changed = user(session, id)
+    changed.role, changed.active = _checked_role(role), active
+    if not others and not (active and role == OWNER):
+        raise Conflict("Tiene que quedar al menos una cuenta activa de dueño.")
+    session.flush()
+    return changed
+
+
+def set_password(session: Session, id: int, password: str) -> User:
+    """Raises NotFound, and InvalidInput for a password that is too short."""
+    changed = user(session, id)
+    changed.password_hash = _hash(password)
+    session.flush()
+    return changed
+
+
+def change_password(session: Session, id: int, current: str, password: str) -> User:
+    """By somebody who knows the current one; raises InvalidInput for who does not."""
+    if not _matches(user(session, id).password_hash, current):
+        raise InvalidInput("La contraseña actual no es ésa.", "current")
+    return set_password(session, id, password)
+
+
+def _checked_role(role: str) -> str:
+    if role not in ROLES:
+        raise InvalidInput(f"El papel «{role}» no existe.", "role")
+    return role
+
+
+def _hash(password: str) -> str:
+    if len(password) < PASSWORD_MIN_CHARACTERS:
+        message = f"La contraseña necesita al menos {PASSWORD_MIN_CHARACTERS} caracteres."
+        raise InvalidInput(message, "password")
+    with hashing:
+        return HASHER.hash(password)
 
 
 def ensure_owner(session: Session, username: str, password: str) -> None:
@@ -119,6 +164,22 @@ def token_user(session: Session, token: str) -> User:
     if found is None or not found.user.active:
         raise Unauthorized("El token no es válido.")
     return found.user
+
+
+def tokens(session: Session, user_id: int) -> Sequence[ApiToken]:
+    """The user's tokens that are not revoked, newest first."""
+    query = select(ApiToken).where(ApiToken.user_id == user_id, ApiToken.revoked_at.is_(None))
+    return session.scalars(query.order_by(ApiToken.id.desc())).all()
+
+
+def revoke_token(session: Session, id: int, user_id: int | None = None) -> ApiToken:
+    """Of this user, or anybody's. Raises NotFound."""
+    found = session.get(ApiToken, id)
+    if found is None or user_id not in (None, found.user_id):
+        raise NotFound("No existe ese token.")
+    found.revoked_at = session.scalar(select(func.now()))
+    session.flush()
+    return found
 
 
 def _matches(password_hash: str, password: str) -> bool:

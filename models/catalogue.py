@@ -6,6 +6,7 @@ A colour on the wire is a fabric here. Storage keys only: URLs are made by the A
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, TypeVar
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, Select, or_, select, text
@@ -23,6 +24,12 @@ class UnknownColor(InvalidInput):
     """No fabric has this color_id."""
 
     code = "unknown-color"
+
+
+class EditedMeanwhile(Conflict):
+    """Somebody else saved the row after the one that is now saving had read it."""
+
+    code = "edited-meanwhile"
 
 
 class FabricFamily(Base):
@@ -195,13 +202,15 @@ def update_family(
     id: int,
     changes: dict[str, Any],
     fabrics: list[dict[str, Any]] | None = None,
+    seen: datetime | None = None,
 ) -> FabricFamily:
     """Change fields; `fabrics` replaces the whole list, merged by color_id so that rows stay, and
-    so do their fields that are not named.
+    so do their fields that are not named. `seen` is the updated_at that the editor had read.
 
-    Raises NotFound, and Conflict when an id belongs to another row.
+    Raises NotFound, EditedMeanwhile, and Conflict when an id belongs to another row.
     """
     changed = family(session, id, to_write=True)
+    _refuse_stale(changed, seen)
     if "family_id" in changes:
         _refuse_taken_family_id(session, changes["family_id"], own_id=id)
     for name, value in changes.items():
@@ -240,14 +249,22 @@ def _as_stored(session: Session, changed: FabricFamily) -> FabricFamily:
 # --- fabrics --------------------------------------------------------------------------------------
 
 
+SORTS: dict[str, tuple[Any, ...]] = {
+    "name": (Fabric.name, Fabric.id),
+    "code": (Fabric.swatch_code, Fabric.id),
+    "newest": (Fabric.updated_at.desc(), Fabric.id),
+}
+
+
 def list_fabrics(
     session: Session,
     page: Page,
     q: str | None = None,
     family_id: str | None = None,
     status: str | None = None,
+    sort: str = "name",
 ) -> Sequence[Fabric]:
-    """Fabrics by name; `q` is a part of the id, the name or the swatch code."""
+    """Fabrics in the order of SORTS; `q` is a part of the id, the name or the swatch code."""
     query = select(Fabric)
     if q:
         query = query.where(_contains(q, Fabric.color_id, Fabric.name, Fabric.swatch_code))
@@ -255,7 +272,7 @@ def list_fabrics(
         query = query.join(Fabric.family).where(FabricFamily.family_id == family_id)
     if status:
         query = query.where(Fabric.status == status)
-    return session.scalars(_paged(query.order_by(Fabric.name, Fabric.id), page)).all()
+    return session.scalars(_paged(query.order_by(*SORTS[sort]), page)).all()
 
 
 def fabric(session: Session, id: int, to_write: bool = False) -> Fabric:
@@ -266,9 +283,23 @@ def fabric(session: Session, id: int, to_write: bool = False) -> Fabric:
     return found
 
 
-def update_fabric(session: Session, id: int, changes: dict[str, Any]) -> Fabric:
-    """Raises NotFound (the fabric, or the family it should move to) and Conflict."""
+def create_fabric(session: Session, fields: dict[str, Any]) -> Fabric:
+    """A fabric of the family `fabric_family_id`. Raises NotFound and Conflict."""
+    family(session, fields["fabric_family_id"])
+    _refuse_taken_color_ids(session, [fields["color_id"]])
+    created = Fabric(**fields)
+    session.add(created)
+    session.flush()
+    return created
+
+
+def update_fabric(
+    session: Session, id: int, changes: dict[str, Any], seen: datetime | None = None
+) -> Fabric:
+    """`seen` is the updated_at that the editor had read. Raises NotFound (the fabric, or the family
+    it should move to), EditedMeanwhile and Conflict."""
     changed = fabric(session, id, to_write=True)
+    _refuse_stale(changed, seen)
     if "fabric_family_id" in changes:
         family(session, changes["fabric_family_id"])
     if "color_id" in changes and changes["color_id"] != changed.color_id:
@@ -277,6 +308,29 @@ def update_fabric(session: Session, id: int, changes: dict[str, Any]) -> Fabric:
         setattr(changed, name, value)
     session.flush()
     return changed
+
+
+def update_fabrics(
+    session: Session, ids: Sequence[int], changes: dict[str, Any]
+) -> list[tuple[int, str, bool | None]]:
+    """The same change to many, in one transaction: (id, name, whether it changed anything) each;
+    None where the fabric is gone. Raises NotFound for the family they should move to."""
+    if "fabric_family_id" in changes:
+        family(session, changes["fabric_family_id"])
+    query = select(Fabric).where(Fabric.id.in_(ids)).order_by(Fabric.id).with_for_update()
+    found = {row.id: row for row in session.scalars(query)}
+    report: list[tuple[int, str, bool | None]] = []
+    for id in dict.fromkeys(ids):
+        row = found.get(id)
+        if row is None:
+            report.append((id, "", None))
+            continue
+        changed = any(getattr(row, name) != value for name, value in changes.items())
+        for name, value in changes.items() if changed else ():
+            setattr(row, name, value)
+        report.append((id, row.name, changed))
+    session.flush()
+    return report
 
 
 def delete_fabric(session: Session, id: int) -> None:
@@ -325,6 +379,11 @@ def _contains(part: str, *columns: Any) -> Any:
 
 def _paged(query: Select[Row], page: Page) -> Select[Row]:
     return query.limit(page.limit).offset(page.offset)
+
+
+def _refuse_stale(row: Fabric | FabricFamily, seen: datetime | None) -> None:
+    if seen is not None and row.updated_at != seen:
+        raise EditedMeanwhile("Alguien más guardó cambios mientras editabas.")
 
 
 def _refuse_taken_family_id(session: Session, family_id: str, own_id: int | None = None) -> None:

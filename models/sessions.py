@@ -74,7 +74,10 @@ SELECT s.id, s.user_id, u.username, s.address, s.client, s.created_at, s.last_se
  ORDER BY s.last_seen_at DESC, s.id DESC LIMIT :limit
 """)
 END = text("DELETE FROM sessions WHERE token_sha256 = :token_sha256")
-REVOKE = text("DELETE FROM sessions WHERE id = :id RETURNING id")
+REVOKE = text("""
+DELETE FROM sessions WHERE id = :id AND (CAST(:user_id AS bigint) IS NULL OR user_id = :user_id)
+RETURNING user_id
+""")
 REVOKE_ALL = text("DELETE FROM sessions WHERE user_id = :user_id AND id IS DISTINCT FROM :but")
 
 
@@ -108,9 +111,9 @@ def list_live(session: Session, user_id: int | None = None, limit: int = 200) ->
     return session.execute(LIST, {"user_id": user_id, "limit": limit}).all()
 
 
-def revoke(session: Session, id: int) -> None:
-    """Raises NotFound."""
-    if session.execute(REVOKE, {"id": id}).one_or_none() is None:
+def revoke(session: Session, id: int, user_id: int | None = None) -> None:
+    """Of this user, or anybody's. Raises NotFound."""
+    if session.execute(REVOKE, {"id": id, "user_id": user_id}).one_or_none() is None:
         raise NotFound("Esa sesión ya no existe.")
 
 

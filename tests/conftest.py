@@ -95,12 +95,25 @@ def seeded(migrated: str) -> str:
     return migrated
 
 
+TRANSIENT = (
+    "jobs",
+    "images",
+    "generations",
+    "bulks",
+    "swatches",
+    "workers",
+    "engine_modes",
+    "sessions",
+    "hits",
+)
+
+
 @pytest.fixture
 def clean(seeded: str) -> Iterator[None]:
     """Orders, uploads and limits are gone afterwards; the catalogue stays."""
     yield
     with database.transaction() as session:
-        for table in ("jobs", "images", "generations", "swatches", "workers", "hits"):
+        for table in TRANSIENT:
             session.execute(text(f"DELETE FROM {table}"))
 
 
