@@ -102,7 +102,7 @@ def environment(service: str) -> dict[str, str]:
 
 def test_every_image_of_others_has_a_version() -> None:
     for name, service in SERVICES.items():
-        if name not in OURS:
+        if not service["image"].startswith("estilista-"):
             assert TAG.fullmatch(service["image"]), name
 
 
@@ -161,6 +161,14 @@ def test_what_it_builds_mounts_and_waits_for_is_there() -> None:
                 assert source in COMPOSE["volumes"], source
         assert set(service.get("depends_on", {})) <= SERVICES.keys(), name
         assert set(service["networks"]) <= COMPOSE["networks"].keys(), name
+
+
+def test_the_scaler_gets_all_that_it_asks_for() -> None:
+    asked = set(
+        re.findall(r"""_required\("(\w+)"\)""", (DEVOPS / "runpod" / "scale.py").read_text())
+    )
+    assert asked
+    assert asked | {"METRICS_TOKEN"} == environment("scale").keys()
 
 
 def test_a_worker_has_time_to_hand_its_job_back() -> None:
