@@ -47,6 +47,7 @@ class Faults:
     slow_links: int = 0
     sweeps: int = 0  # of orphans, as if they were all past their grace
     silent_links: int = 0  # a partition: what was sent arrives late
+    frozen_links: int = 0  # half dead for ever: only a time limit of the client's own helps
     cut_share: float = 0.0  # of all COMMITs
     cut_kinds: tuple[Cut, ...] = CUTS
     storage_share: float = 0.0  # of all puts
@@ -114,6 +115,7 @@ class Nemeses:
             "backend terminated": self._faults.lost_backends,
             "slow link": self._faults.slow_links,
             "silent link": self._faults.silent_links,
+            "frozen link": self._faults.frozen_links,
             "sweep": self._faults.sweeps,
         }
         plan = [
@@ -154,6 +156,9 @@ class Nemeses:
             case "slow link":
                 self._proxy.delay_seconds[member.name] = self._chance.uniform(0.05, 0.4)
                 self._until(seconds, member, lambda: self._proxy.delay_seconds.pop(member.name))
+            case "frozen link":
+                self._proxy.freeze(member.name)
+                member.hurt.append((time.time(), float("inf")))
             case "silent link":
                 self._proxy.silent.add(member.name)
                 self._until(seconds, member, lambda: self._proxy.silent.discard(member.name))

@@ -68,7 +68,9 @@ class Proxy:
         self._server_port = server_port
         self._random = random.Random(seed)
         self._loop = asyncio.new_event_loop()
+        self._links: set[_Link] = set()
         self._open: set[asyncio.StreamWriter] = set()
+        self._is_closing = False
         self._stop = asyncio.Event()
         self._listening = threading.Event()
         self._thread = threading.Thread(target=self._run, name="proxy", daemon=True)
@@ -97,7 +99,7 @@ class Proxy:
         self._listening.set()
         await self._stop.wait()
         server.close()
-        self.silent.clear()
+        self._is_closing = True
         while self._open:
             for writer in list(self._open):
                 writer.transport.abort()
@@ -113,6 +115,7 @@ class Proxy:
             return
         self._open |= {client_out, server_out}
         link = _Link(self, client_out, server_out)
+        self._links.add(link)
         ways = [
             asyncio.ensure_future(_pump(client_in, link.from_client)),
             asyncio.ensure_future(_pump(server_in, link.from_server)),
@@ -124,12 +127,18 @@ class Proxy:
         client_out.transport.abort()
         server_out.transport.abort()
         self._open -= {client_out, server_out}
+        self._links.remove(link)
 
-    async def hold_back(self, name: str) -> None:
-        """Wait as long as this client's link is slow or silent."""
-        if delay := self.delay_seconds.get(name):
+    def freeze(self, name: str) -> None:
+        """This client's present connections stay open and never say anything again."""
+        for link in list(self._links):
+            link.is_frozen |= link.name == name
+
+    async def hold_back(self, link: "_Link") -> None:
+        """Wait as long as this link is slow, silent or frozen."""
+        if delay := self.delay_seconds.get(link.name):
             await asyncio.sleep(delay)
-        while name in self.silent:
+        while (link.name in self.silent or link.is_frozen) and not self._is_closing:
             await asyncio.sleep(0.02)
 
     def choose_cut(self) -> Cut | None:
@@ -147,6 +156,7 @@ class _Link:
         self, proxy: Proxy, client: asyncio.StreamWriter, server: asyncio.StreamWriter
     ) -> None:
         self.name = ""
+        self.is_frozen = False
         self._proxy = proxy
         self._client = client
         self._server = server
@@ -161,7 +171,7 @@ class _Link:
             if message[:1] == b"\0" and not self.name:
                 self.name = application_name(message)
             cut = self._proxy.choose_cut() if self._commits(message) else None
-            await self._proxy.hold_back(self.name)
+            await self._proxy.hold_back(self)
             if cut is not None:
                 self._proxy.cuts[cut] += 1
             if cut == "before":
@@ -190,7 +200,7 @@ class _Link:
                 raise ConnectionResetError
             return
         self._status = ready[-1][5:6] if ready else self._status
-        await self._proxy.hold_back(self.name)
+        await self._proxy.hold_back(self)
         self._client.write(data)
         await self._client.drain()
 

@@ -2,11 +2,14 @@
 
 import subprocess
 import sys
+from collections import Counter
 
 import pytest
 
 from models.settings import ROOT
 from tests.chaos.proxy import Messages, application_name
+from tests.chaos.report import result_line, trial_lines
+from tests.chaos.trial import Verdict
 
 SEED = 20
 
@@ -27,6 +30,17 @@ def test_the_queue_holds_its_promises_under_fire() -> None:
     assert done.stdout.count("green") == 2
     for fault in ("SIGKILL", "SIGSTOP", "SIGTERM", "immediate restart", "COMMIT cut", "put lost"):
         assert fault in done.stdout, f"no {fault} happened:\n{done.stdout}"
+
+
+def test_the_result_says_how_often_each_promise_was_broken() -> None:
+    verdict = Verdict("short", 3, jobs=10, commits=50, attempted=5)
+    verdict.faults = Counter({"SIGKILL": 2, "SIGKILL put": 1, "COMMIT cut: after": 4})
+    verdict.violations = ["invariant 1: lost: order 7", "invariant 4: stale write accepted: (1, 2)"]
+    line = result_line([verdict, Verdict("claims", 4)])
+    assert line.startswith("seeds 3 to 4: 10 jobs, SIGKILL 3, ")
+    assert "COMMITs cut 4 of 50" in line
+    assert "lost 1, completed twice 0, stale writes accepted 1" in line
+    assert "  RED" in trial_lines(verdict)
 
 
 def message(kind: bytes, content: bytes) -> bytes:

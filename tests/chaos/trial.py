@@ -78,7 +78,8 @@ def prepare(server: Server) -> None:
     """A migrated database with the audit and a small catalogue, to copy for each trial."""
     server.make_database(TEMPLATE)
     url = server.url(TEMPLATE)
-    environment = {**os.environ, "DATABASE_URL": url, "ENVIRONMENT": "test"}
+    urls = {"DATABASE_URL": url, "DATABASE_DIRECT_URL": url}  # whatever a .env says
+    environment = {**os.environ, **urls, "ENVIRONMENT": "test"}
     subprocess.run(
         [sys.executable, "-m", "alembic", "upgrade", "head"],
         cwd=ROOT,

@@ -313,6 +313,7 @@ def _set_environment(spec: Spec) -> None:
         "POLL_SECONDS": str(spec.poll_seconds),
         "LOG_LEVEL": "WARNING",
     }
+    os.chdir("/")  # where no .env of a developer lies
     log = os.open(spec.folder / "workers.log", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
     os.dup2(log, 2)
     sys.stderr = os.fdopen(2, "w", buffering=1, closefd=False)

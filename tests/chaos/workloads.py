@@ -100,6 +100,14 @@ def zombies(options: argparse.Namespace) -> Workload:
     return Workload("zombies", jobs, 8, 1.0, (0.6, 0.95), faults, seconds_at_most=60.0)
 
 
+def frozen(options: argparse.Namespace) -> Workload:
+    """Connections that are open and say nothing any more: a worker must not wait for ever."""
+    faults = Faults(frozen_links=3)
+    return Workload(
+        "frozen", options.targeted_jobs, 4, 2.0, (0.02, 0.1), faults, seconds_at_most=60.0
+    )
+
+
 def shared(options: argparse.Namespace) -> Workload:
     """Few different orders, so that most wait for a picture that somebody else ordered, while its
     worker dies or its client cancels."""
@@ -130,4 +138,5 @@ WORKLOADS: dict[str, Callable[[argparse.Namespace], Workload]] = {
     "puts": puts,
     "zombies": zombies,
     "shared": shared,
+    "frozen": frozen,
 }
