@@ -2,7 +2,7 @@
 
     python tests/worker/sdxl_tiny.py FOLDER     weights and weights.toml for WEIGHTS_DIR, _MANIFEST
 
-Cells of two pixels (a VAE of two blocks), a UNet of one level without and one with attention,
+Cells of eight pixels as in the real one, a UNet of three levels, the last with attention,
 ControlNet-Union with zero convolutions that are not zero, an IP-Adapter Plus under its published
 names, and a tokenizer of single letters.
 """
@@ -41,19 +41,19 @@ from worker.looks import load_look, pack_version
 from worker.weights import Shelf, manifest
 
 torch.set_num_threads(1)  # networks this small only wait for each other's threads
-RECIPE = replace(STANDARD, size_px=(64, 96), steps=5, prompt="suit", negative="blur")
-FULL_RECIPE = replace(FULL_STANDARD, size_px=(64, 96), steps=5, prompt="suit", negative="blur")
+RECIPE = replace(STANDARD, size_px=(128, 224), steps=5, prompt="suit", negative="blur")
+FULL_RECIPE = replace(FULL_STANDARD, size_px=(128, 192), steps=5, prompt="suit", negative="blur")
 WIDTH = 64  # of the words: two text encoders of 32
 VIEW_WIDTH = 32  # of the image encoder
 NETWORK: dict[str, Any] = {
-    "block_out_channels": (32, 64),
+    "block_out_channels": (32, 32, 64),
     "layers_per_block": 2,
-    "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D"),
-    "attention_head_dim": (2, 4),
+    "down_block_types": ("DownBlock2D", "DownBlock2D", "CrossAttnDownBlock2D"),
+    "attention_head_dim": (2, 2, 4),
     "use_linear_projection": True,
     "addition_embed_type": "text_time",
     "addition_time_embed_dim": 8,
-    "transformer_layers_per_block": (1, 2),
+    "transformer_layers_per_block": (1, 1, 2),
     "projection_class_embeddings_input_dim": 80,  # six sizes of 8 and 32 of the pooled words
     "cross_attention_dim": WIDTH,
 }
@@ -92,7 +92,7 @@ def _unet(channels: int) -> Any:
         sample_size=32,
         in_channels=channels,
         out_channels=4,
-        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D", "UpBlock2D"),
     )
 
 
@@ -104,15 +104,16 @@ def _refiner() -> Any:
         sample_size=32,
         in_channels=4,
         out_channels=4,
-        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D", "UpBlock2D"),
     )
 
 
 def _vae() -> Any:
     return AutoencoderKL(
-        block_out_channels=[32, 64],
-        down_block_types=["DownEncoderBlock2D"] * 2,
-        up_block_types=["UpDecoderBlock2D"] * 2,
+        block_out_channels=[8, 8, 16, 16],
+        norm_num_groups=4,
+        down_block_types=["DownEncoderBlock2D"] * 4,
+        up_block_types=["UpDecoderBlock2D"] * 4,
         latent_channels=4,
         sample_size=128,
         scaling_factor=0.13025,
@@ -122,7 +123,7 @@ def _vae() -> Any:
 def _control() -> Any:
     control = ControlNetUnionModel(
         **NETWORK,
-        conditioning_embedding_out_channels=(16, 32),
+        conditioning_embedding_out_channels=(8, 8, 16, 16),
         num_control_type=8,
         num_trans_channel=32,
         num_trans_head=4,

@@ -10,6 +10,7 @@ from diffusers import DPMSolverMultistepScheduler, StableDiffusionXLImg2ImgPipel
 
 from models.errors import EngineFailed
 from tests.worker.sdxl_tiny import RECIPE, inpaint_engine, letter, shelf
+from worker.engines import Order
 from worker.engines.sdxl_denoise import (
     Scene,
     Step,
@@ -19,7 +20,6 @@ from worker.engines.sdxl_denoise import (
     steps_of,
     timestep_of,
 )
-from worker.engines.sdxl_inpaint import Order
 from worker.engines.sdxl_pipeline import Pipeline, _add_swatch_sight, _Loader, check_swatch_sight
 
 

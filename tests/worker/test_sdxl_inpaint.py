@@ -15,9 +15,9 @@ import torch
 from models.errors import EngineFailed, LookUnavailable, SwatchUnreadable
 from models.letter import Letter
 from tests.worker.sdxl_tiny import RECIPE, inpaint_engine, letter, looks, shelf
-from worker.engines import Picture
+from worker.engines import Order, Picture
 from worker.engines.drape import DrapeEngine, cloth_of
-from worker.engines.sdxl_inpaint import Order, SdxlInpaintEngine
+from worker.engines.sdxl_inpaint import SdxlInpaintEngine
 from worker.engines.sdxl_swatch import SwatchSight
 from worker.looks import load_look
 
@@ -46,7 +46,7 @@ def swatch_letter(base: Letter, content: bytes) -> Letter:
         update={
             "swatch_key": "swatches/s.png",
             "swatch_sha256": str(hash(content)),
-            "swatch_kind": "photo",
+            "swatch_kind": "tile",
             "swatch_width_mm": 100.0,
         }
     )
@@ -165,6 +165,18 @@ def test_a_cached_swatch_is_the_live_one_and_is_not_embedded_again() -> None:
     assert calls == [len(views)]  # the live one only
 
 
+def test_one_cloth_in_both_cuts_is_embedded_once_and_another_scale_again() -> None:
+    engine = inpaint_engine()
+    content = striped(123)
+    with calls_of(engine.pipeline.image_encoder) as calls:
+        for look in ("recto", "cruzado"):
+            engine.render(swatch_letter(letter(look), content), content, quiet)
+        assert len(calls) == 1
+        wider = swatch_letter(letter(), content).model_copy(update={"swatch_width_mm": 50.0})
+        engine.render(wider, content, quiet)
+    assert len(calls) == 2
+
+
 def test_the_edges_and_the_tile_are_felt() -> None:
     engine = inpaint_engine()
     scene = scene_of(engine, striped(200))
@@ -223,7 +235,7 @@ def test_a_look_of_another_version_is_refused() -> None:
 def test_latents_that_are_no_numbers_fail_the_job() -> None:
     engine = inpaint_engine()
     hook = engine.pipeline.vae.decoder.register_forward_hook(
-        lambda *_: torch.full((1, 3, 96, 64), torch.nan)
+        lambda *_: torch.full((1, 3, 224, 128), torch.nan)
     )
     try:
         with pytest.raises(EngineFailed):

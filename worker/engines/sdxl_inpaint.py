@@ -32,6 +32,16 @@ from worker.weights import Shelf
 
 Floats = NDArray[np.float32]
 DRAPED, PAINTED = 0.05, 0.92  # shares of the way, as ticks tell it
+NOT_CLOTH = {  # what a letter says about everything else
+    "cut",
+    "look",
+    "look_version",
+    "width_px",
+    "height_px",
+    "stage",
+    "noise_seed",
+    "swatch_key",
+}
 
 
 class SdxlInpaintEngine:
@@ -211,8 +221,9 @@ class SdxlInpaintEngine:
 
 
 def _cloth_key(letter: Letter) -> Hashable:
-    name = letter.swatch_sha256 if letter.swatch_key else letter.fabric_hex
-    return name, letter.swatch_kind, letter.swatch_width_mm
+    """All that the letter says about the cloth, and whatever else it may say one day: a view too
+    many is embedded sooner than a wrong one is taken."""
+    return letter.model_dump_json(exclude=NOT_CLOTH), letter.swatch_key is None
 
 
 def _noise(orders: Sequence[Order], known: torch.Tensor) -> torch.Tensor:
