@@ -12,7 +12,8 @@ CREATE TABLE chaos_moves (
     claim_before uuid, claim_after uuid,
     lease_before timestamptz, lease_after timestamptz,
     attempts_before int, attempts_after int,
-    settled_by uuid, image_before uuid, image_after uuid, error_code text);
+    settled_by uuid, image_before uuid, image_after uuid, error_code text,
+    is_too_late boolean NOT NULL DEFAULT false);
 CREATE INDEX ON chaos_moves (job_id);
 CREATE INDEX ON chaos_moves (claim_after) WHERE claim_after IS NOT NULL;
 
@@ -27,10 +28,12 @@ BEGIN
     ELSE
         INSERT INTO chaos_moves (verb, job_id, status_before, status_after, claim_before,
                                  claim_after, lease_before, lease_after, attempts_before,
-                                 attempts_after, settled_by, image_before, image_after, error_code)
+                                 attempts_after, settled_by, image_before, image_after, error_code,
+                                 is_too_late)
         VALUES (TG_OP, NEW.id, OLD.status, NEW.status, OLD.claim, NEW.claim, OLD.lease_until,
                 NEW.lease_until, OLD.attempts, NEW.attempts, NEW.settled_by, OLD.image_id,
-                NEW.image_id, NEW.error_code);
+                NEW.image_id, NEW.error_code,
+                coalesce(NEW.deadline < clock_timestamp(), false));
     END IF;
     RETURN NULL;
 END $$;
@@ -47,7 +50,7 @@ SELECT claim_after AS claim, job_id, app, at, seq, lease_after, status_before
 CREATE VIEW chaos_held AS
 SELECT m.*, c.app AS holder, c.at AS claimed_at,
        coalesce(m.error_code = 'worker-lost' AND m.lease_before < m.at, false) AS is_lapse,
-       m.status_after = 'canceled' AND m.app = 'client' AS is_cancel
+       m.status_after = 'canceled' AND (m.app = 'client' OR m.is_too_late) AS is_cancel
   FROM chaos_moves m LEFT JOIN chaos_claims c ON c.claim = m.claim_before
  WHERE m.claim_before IS NOT NULL;
 """

@@ -16,7 +16,7 @@ def short(options: argparse.Namespace) -> Workload:
     jobs = options.jobs
     faults = Faults(
         kills=_per(jobs, 67, 4),
-        zombies=_per(jobs, 100, 10),
+        zombies=_per(jobs, 100, 4),
         retirements=_per(jobs, 200, 2),
         restarts=_per(jobs, 500, 1),
         refusals=1 if jobs >= 1000 else 0,
