@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMPS := $(VENV)/stamps
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+DEBIAN := chromium
 
 # Given on the command line or in the environment; devops/run.py and the settings read them.
 export PORT HOST DATA_DIR TEST_DATABASE_URL
@@ -42,7 +43,13 @@ $(STAMPS)/runtime: requirements.txt
 	@$(PIP) -r requirements.txt
 	@mkdir -p $(STAMPS) && touch $@
 
-$(STAMPS)/dev: $(STAMPS)/runtime requirements-dev.txt requirements-gpu.txt
+$(STAMPS)/dev: $(STAMPS)/runtime $(STAMPS)/debian requirements-dev.txt requirements-gpu.txt
 	@echo "Installing requirements-dev.txt and requirements-gpu.txt (5.5 GB) into $(VENV) ..."
 	@$(PIP) -r requirements-dev.txt -r requirements-gpu.txt
 	@touch $@
+
+# Where we may install them. Elsewhere the tests that need them fail and say which are missing.
+$(STAMPS)/debian:
+	@command -v $(DEBIAN) >/dev/null || { test $$(id -u) = 0 && command -v apt-get >/dev/null && \
+	  apt-get -qq update && apt-get -qq install --no-install-recommends $(DEBIAN) >/dev/null; } || true
+	@mkdir -p $(STAMPS) && touch $@

@@ -63,8 +63,8 @@ class Document(HTMLParser):
 def read(client: httpx.Client, url: str, status: int = 200) -> Document:
     """One page; its status is checked."""
     answer = client.get(url)
-    assert answer.status_code == status, answer.text
-    assert answer.headers["content-type"].startswith("text/html")
+    assert answer.status_code == status, f"{url}: {answer.text}"
+    assert answer.headers["content-type"].startswith("text/html"), url
     return Document(answer.text)
 
 
