@@ -11,11 +11,12 @@ class EngineFacts:
     version: str
     seeded: bool  # the noise seed changes the picture
     expected_seconds: float
+    has_recipe: bool = False  # settings shape the picture: see Settings.photoreal_recipe
 
 
 ENGINES = {
     "drape": EngineFacts(version="1", seeded=False, expected_seconds=0.1),
     "mock": EngineFacts(version="1", seeded=True, expected_seconds=0.1),
-    "sdxl_inpaint": EngineFacts(version="1", seeded=True, expected_seconds=10.0),
-    "sdxl_full": EngineFacts(version="1", seeded=True, expected_seconds=20.0),
+    "sdxl_inpaint": EngineFacts("1", seeded=True, expected_seconds=10.0, has_recipe=True),
+    "sdxl_full": EngineFacts("1", seeded=True, expected_seconds=20.0, has_recipe=True),
 }

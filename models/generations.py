@@ -327,7 +327,9 @@ def _fingerprint(letter: Letter, engine: str) -> str:
     """Names the result in 128 bits: equal for orders that must give the same picture."""
     facts = ENGINES[engine]
     left_out = {"cut", "stage", "swatch_key"} | (set() if facts.seeded else {"noise_seed"})
-    made_by = {"engine": engine, "engine_version": facts.version}
+    made_by: dict[str, Any] = {"engine": engine, "engine_version": facts.version}
+    if facts.has_recipe:
+        made_by["recipe"] = settings().photoreal_recipe
     return _sha256(letter.model_dump(exclude=left_out) | made_by)[:32]
 
 

@@ -24,6 +24,16 @@ ENGINE_OF_MODE: dict[str, EngineName] = {
     "full": "sdxl_full",
     "mock": "mock",
 }
+RECIPE_PREFIXES = (
+    "sdxl_",
+    "inpaint_",
+    "ip_adapter_",
+    "controlnet",
+    "guidance",
+    "total_steps",
+    "use_refiner",
+    "refiner_",
+)
 IP_ADAPTER_WEIGHT = "ip-adapter-plus_sdxl_vit-h.safetensors"
 
 
@@ -162,6 +172,15 @@ class Settings(BaseSettings):
         if "*" in self.cors_origins:
             raise ValueError("CORS_ORIGINS must list exact origins")
         return self
+
+    @property
+    def photoreal_recipe(self) -> dict[str, object]:
+        """What shapes a photoreal picture; the API and its pods must be given the same."""
+        return {
+            name: getattr(self, name)
+            for name in type(self).model_fields
+            if name.startswith(RECIPE_PREFIXES)
+        }
 
     @property
     def draft_engine(self) -> Literal["drape", "mock"]:

@@ -249,6 +249,18 @@ def test_a_shared_image_is_deleted_with_its_last_order() -> None:
 
 
 @pytest.mark.usefixtures("_shared")
+def test_another_recipe_is_another_photoreal_picture(setting: Callable[..., None]) -> None:
+    prints = "SELECT count(DISTINCT fingerprint) FROM jobs WHERE engine = 'sdxl_inpaint'"
+    setting(final_engine="sdxl_inpaint")
+    place(noise_seed=7)
+    place(noise_seed=7)
+    assert sql(prints) == 1
+    setting(sdxl_profile="best")
+    place(noise_seed=7)
+    assert sql(prints) == 2
+
+
+@pytest.mark.usefixtures("_shared")
 def test_another_cloth_is_never_answered_from_the_stored_image() -> None:
     place()
     settle(claim(), "complete")
