@@ -28,6 +28,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from sqlalchemy import (
+    JSON,
     CheckConstraint,
     ForeignKey,
     Index,
@@ -129,7 +130,7 @@ class Job(Base):
     cut: Mapped[str]
     stage: Mapped[str]
     engine: Mapped[str]
-    letter: Mapped[dict[str, Any]]
+    letter: Mapped[dict[str, Any]] = mapped_column(JSON)  # read whole: smaller than JSONB
     fingerprint: Mapped[str]
     priority: Mapped[int] = mapped_column(SmallInteger)
     turn_at: Mapped[datetime]  # the owner's fair place in the order of claims
@@ -248,7 +249,7 @@ class NewImage:
 ENQUEUE = text("""
 INSERT INTO jobs (id, generation_id, owner, cut, stage, engine, letter, fingerprint, priority,
                   turn_at, max_attempts, deadline, leader_id)
-VALUES (:id, :generation_id, :owner, :cut, :stage, :engine, CAST(:letter AS jsonb), :fingerprint,
+VALUES (:id, :generation_id, :owner, :cut, :stage, :engine, CAST(:letter AS json), :fingerprint,
         :priority,
         greatest(statement_timestamp(),
                  (SELECT turn_at + make_interval(secs => :expected_seconds) FROM jobs
@@ -298,7 +299,7 @@ ENQUEUE_COMPLETED = text("""
 INSERT INTO jobs (id, generation_id, owner, cut, stage, engine, letter, fingerprint, priority,
                   turn_at, max_attempts, deadline, status, progress, image_id, settled_by,
                   started_at, settled_at)
-SELECT :id, :generation_id, :owner, :cut, :stage, :engine, CAST(:letter AS jsonb), :fingerprint,
+SELECT :id, :generation_id, :owner, :cut, :stage, :engine, CAST(:letter AS json), :fingerprint,
        :priority, statement_timestamp(), :max_attempts, :deadline, 'completed', 100, id, made_by,
        statement_timestamp(), statement_timestamp()
   FROM images WHERE fingerprint = :fingerprint ORDER BY id DESC LIMIT 1

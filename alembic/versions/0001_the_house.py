@@ -327,7 +327,7 @@ def upgrade() -> None:
         sa.Column("cut", sa.Text(), nullable=False),
         sa.Column("stage", sa.Text(), nullable=False),
         sa.Column("engine", sa.Text(), nullable=False),
-        sa.Column("letter", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("letter", sa.JSON(), nullable=False),
         sa.Column("fingerprint", sa.Text(), nullable=False),
         sa.Column("priority", sa.SmallInteger(), nullable=False),
         sa.Column("turn_at", sa.DateTime(timezone=True), nullable=False),

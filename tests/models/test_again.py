@@ -48,7 +48,7 @@ def test_again_keeps_the_cloth_as_ordered_when_the_catalogue_changed_since() -> 
     old_id = place()
     _fail(old_id)
     sql("UPDATE generations SET color_id = 'ya-no-existe' WHERE id = :id", id=old_id)
-    sql("UPDATE jobs SET letter = letter || '{\"fabric_hex\": \"#010203\"}'")
+    sql('UPDATE jobs SET letter = CAST(letter AS jsonb) || \'{"fabric_hex": "#010203"}\'')
     _again(old_id)
     assert claim().letter.fabric_hex == "#010203"
 
@@ -56,7 +56,7 @@ def test_again_keeps_the_cloth_as_ordered_when_the_catalogue_changed_since() -> 
 def test_again_renders_todays_look_where_the_old_one_is_gone() -> None:
     old_id = place()
     _fail(old_id)
-    sql("UPDATE jobs SET letter = letter || '{\"look_version\": \"gone\"}'")
+    sql('UPDATE jobs SET letter = CAST(letter AS jsonb) || \'{"look_version": "gone"}\'')
     _again(old_id)
     assert claim().letter.look_version != "gone"
 

@@ -104,7 +104,7 @@ def test_an_unexpected_error_shows_no_trace_to_the_client() -> None:
 
 def test_a_swatch_that_is_gone_fails_the_job_and_renders_no_other_cloth() -> None:
     place()
-    sql('UPDATE jobs SET letter = letter || \'{"swatch_key": "swatches/gone.jpg"}\'')
+    sql('UPDATE jobs SET letter = CAST(letter AS jsonb) || \'{"swatch_key": "swatches/gone.jpg"}\'')
     drape_loop().work_once()
     assert (status(), sql("SELECT error_code FROM jobs")) == ("failed", "swatch-unreadable")
     assert sql("SELECT count(*) FROM images") == 0
@@ -112,14 +112,17 @@ def test_a_swatch_that_is_gone_fails_the_job_and_renders_no_other_cloth() -> Non
 
 def test_a_swatch_with_other_bytes_than_ordered_fails_the_job() -> None:
     place()
-    sql("UPDATE jobs SET letter = letter || jsonb_build_object('swatch_sha256', repeat('0', 64))")
+    sql(
+        "UPDATE jobs SET letter = CAST(letter AS jsonb)"
+        " || jsonb_build_object('swatch_sha256', repeat('0', 64))"
+    )
     drape_loop().work_once()
     assert (status(), sql("SELECT error_code FROM jobs")) == ("failed", "swatch-unreadable")
 
 
 def test_a_look_in_another_version_waits_for_a_worker_that_has_it() -> None:
     place()
-    sql('UPDATE jobs SET letter = letter || \'{"look_version": "another"}\'')
+    sql('UPDATE jobs SET letter = CAST(letter AS jsonb) || \'{"look_version": "another"}\'')
     drape_loop().work_once()
     assert (status(), sql("SELECT error_code FROM jobs")) == ("pending", "look-unavailable")
 
@@ -303,7 +306,8 @@ def test_orders_alike_are_rendered_together_and_settled_each_by_its_claim() -> N
 def test_a_batch_holds_only_orders_of_one_size() -> None:
     first, other = place(), place()
     sql(
-        "UPDATE jobs SET letter = letter || '{\"width_px\": 2048}' WHERE generation_id = :id",
+        "UPDATE jobs SET letter = CAST(letter AS jsonb) || '{\"width_px\": 2048}'"
+        " WHERE generation_id = :id",
         id=other,
     )
     engine = BatchingEngine()

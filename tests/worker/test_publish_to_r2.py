@@ -61,7 +61,7 @@ def place_without_swatches() -> None:
     """The store under test has no catalogue in it: the cloth is its plain colour."""
     for _ in range(JOBS):
         place()
-    sql("""UPDATE jobs SET letter = letter || '{"swatch_key": null}'""")
+    sql("""UPDATE jobs SET letter = CAST(letter AS jsonb) || '{"swatch_key": null}'""")
 
 
 def break_half_of_it(fake: S3Fake, seed: int) -> set[Fault]:
@@ -116,7 +116,7 @@ def test_a_worker_told_to_stop_while_its_store_is_busy_hands_the_job_back(
     loop: Loop, fake: S3Fake, pause: Mock
 ) -> None:
     place()
-    sql("""UPDATE jobs SET letter = letter || '{"swatch_key": null}'""")
+    sql("""UPDATE jobs SET letter = CAST(letter AS jsonb) || '{"swatch_key": null}'""")
     fake.will("PUT", "503", times=9)
     pause.side_effect = lambda seconds: loop.stopping.set()
     assert loop.work_once()

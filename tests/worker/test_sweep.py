@@ -87,7 +87,8 @@ def test_a_photo_that_a_waiting_order_needs_is_kept() -> None:
     key = upload("- interval '2 days'")
     place()
     sql(
-        "UPDATE jobs SET letter = letter || jsonb_build_object('swatch_key', CAST(:key AS text))",
+        "UPDATE jobs SET letter = CAST(letter AS jsonb)"
+        " || jsonb_build_object('swatch_key', CAST(:key AS text))",
         key=key,
     )
     assert sweep.sweep_swatches(storage(), LATER) == 0
