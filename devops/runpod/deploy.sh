@@ -11,6 +11,7 @@
 #   PYTHON         which Python makes the virtual environment       (python3)
 #   RESTARTS_MAX   crashes in a row after which this gives up       (8)
 #   STEADY_SECONDS a worker that lived this long did not crash at the start  (300)
+#   SKIP_DOCTOR    1: start without asking `python -m worker.doctor`, such as where there is no GPU
 #   BACKOFF_SECONDS pause after the first crash; doubles up to a minute      (1)
 #
 # Exit: 0 after SIGTERM or SIGINT, with the job handed back; else not 0, and the last line says why.
@@ -79,7 +80,9 @@ prepare() {
     install requirements-c2pa.txt
   fi
   exec 9>&-
-  run "$VENV/bin/python" -m worker.doctor
+  if [[ -z ${SKIP_DOCTOR:-} ]]; then
+    run "$VENV/bin/python" -m worker.doctor
+  fi
   say "ready after $SECONDS s, final engine $engine"
 }
 
