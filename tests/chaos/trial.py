@@ -3,6 +3,7 @@
 import contextlib
 import os
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -280,8 +281,14 @@ class _Trial:
         verdict.unfit = self._crew.unfit
         unexplained = self._crew.unfit - log.count('"event": "unfit"')
         if unexplained > 0:
-            self._crew.bad_exits.append(f"{unexplained} workers ended by themselves, in error")
+            self._crew.bad_exits.append(f"{unexplained} workers broke: {_last_words(log)}")
         verdict.refused_late = log.count("before it was settled") + log.count('"lease lost"')
+
+
+def _last_words(log: str) -> list[str]:
+    """The last lines of the traces that processes died with: what is no JSON and not indented."""
+    words = [line for line in log.splitlines() if re.match(r"[a-zA-Z_.]+: ", line)]
+    return sorted(set(words))
 
 
 @contextlib.contextmanager
