@@ -1,5 +1,6 @@
 """Operations: the queue, its engines and workers, and bulk orders."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -24,6 +25,7 @@ from models import bulks, catalogue, operations, workers
 from models.queue import SETTLED
 
 PAGE = f"{HOME}/operations"
+STOPPED_SHOWN = timedelta(minutes=15)
 Watcher = Annotated[Principal, Depends(Needs(READ_OPERATIONS))]
 
 router = APIRouter(prefix=PAGE, include_in_schema=False)
@@ -32,7 +34,7 @@ router = APIRouter(prefix=PAGE, include_in_schema=False)
 @router.get("")
 def overview(watcher: Watcher, request: Request, session: Transaction) -> Response:
     engines = operations.engine_queues(session, engine_names())
-    listed = workers.listed(session)
+    listed = [worker for worker in workers.listed(session) if not _left_long_ago(worker.stopped_at)]
     return page(
         "operations",
         request,
@@ -82,6 +84,11 @@ def create_bulk(
 def change_bulk(orderer: BulkOrderer, id: UUID, verb: BulkVerb, session: Transaction) -> Response:
     switch_bulk(session, id, verb)
     return back(PAGE, f"bulk-{verb}")
+
+
+def _left_long_ago(stopped_at: datetime | None) -> bool:
+    """A worker that said goodbye is shown for a while: somebody may wonder where it went."""
+    return stopped_at is not None and datetime.now(UTC) - stopped_at > STOPPED_SHOWN
 
 
 class _Bulk:
