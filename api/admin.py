@@ -12,10 +12,10 @@ from api.deps import BaseUrl, OrderId, Transaction
 from api.files import link
 from api.schemas import FamilyCount, GenerationJobRead, GenerationStats, OldStatus
 from api.shop import OLD_STATUS
-from models import generations
+from models import generations, history
 from models.catalogue import Page
-from models.generations import GenerationView
 from models.storage import storage
+from models.views import GenerationView
 
 router = APIRouter(prefix="/admin/generations", tags=["orders"])
 MAY_READ, MAY_WRITE = [Depends(Needs(READ_ORDERS))], [Depends(Needs(WRITE_ORDERS))]
@@ -33,9 +33,7 @@ def list_orders(
     offset: Offset = 0,
 ) -> list[GenerationJobRead]:
     statuses = [new for new, old in OLD_STATUS.items() if old == status_filter] or None
-    views = generations.list_generations(
-        session, Page(limit, offset), family_id, color_id, statuses
-    )
+    views = history.list_generations(session, Page(limit, offset), family_id, color_id, statuses)
     return [_order(base, view) for view in views]
 
 
@@ -47,7 +45,7 @@ def list_completed_by_fabric(
     base: BaseUrl,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
 ) -> list[GenerationJobRead]:
-    views = generations.list_generations(
+    views = history.list_generations(
         session, Page(limit), family_id, color_id, statuses=["completed"]
     )
     return [_order(base, view) for view in views]
@@ -55,7 +53,7 @@ def list_completed_by_fabric(
 
 @router.get("/stats", dependencies=MAY_READ)
 def read_stats(session: Transaction) -> GenerationStats:
-    rows = generations.stats(session)
+    rows = history.stats(session)
     by_status: Counter[OldStatus] = Counter()
     by_family: Counter[str] = Counter()
     for row in rows:
@@ -78,7 +76,7 @@ def read_order(id: OrderId, session: Transaction, base: BaseUrl) -> GenerationJo
 @router.delete("/{id}", status_code=204, dependencies=MAY_WRITE)
 def delete_order(id: OrderId, session: Transaction) -> None:
     """Delete the order with its pictures; 204 says that they are gone."""
-    for key in generations.delete(session, id):
+    for key in history.delete(session, id):
         storage().delete(key)
 
 

@@ -21,6 +21,7 @@ from api.schemas import (
 )
 from models import generations, queue, swatches
 from models.settings import settings
+from models.views import CutView, GenerationView, Waiting
 
 router = APIRouter(prefix="/api/v1/generations", tags=["generations"])
 Orderer = Annotated[Principal, Depends(ShopNeeds(PLACE_ORDERS))]
@@ -91,7 +92,7 @@ def cancel(
     return _answer(generations.cancel(session, id), base, response)
 
 
-def _answer(view: generations.GenerationView, base: str, response: Response) -> GenerationRead:
+def _answer(view: GenerationView, base: str, response: Response) -> GenerationRead:
     body = generation_read(view, base)
     response.headers["ETag"] = _etag(view)
     response.headers["Cache-Control"] = "private, no-cache"
@@ -100,14 +101,14 @@ def _answer(view: generations.GenerationView, base: str, response: Response) -> 
     return body
 
 
-def _etag(view: generations.GenerationView) -> str:
+def _etag(view: GenerationView) -> str:
     """Weak: changes with every move of a job, and with the place in the queue."""
     waiting = view.waiting and (view.waiting.ahead, view.waiting.workers_online)
     state = f"{view.id} {view.version} {waiting}"
     return f'W/"{hashlib.sha256(state.encode()).hexdigest()[:20]}"'
 
 
-def generation_read(view: generations.GenerationView, base: str) -> GenerationRead:
+def generation_read(view: GenerationView, base: str) -> GenerationRead:
     itself = f"{router.prefix}/{view.id}"
     without_worker = view.waiting is not None and view.waiting.workers_online == 0
     errors = [_error(job) for job in view.failures]
@@ -138,14 +139,14 @@ def generation_read(view: generations.GenerationView, base: str) -> GenerationRe
     )
 
 
-def _queue(waiting: generations.Waiting | None) -> QueueRead:
+def _queue(waiting: Waiting | None) -> QueueRead:
     if waiting is None:
         return QueueRead(ahead=None, workers_online=None, eta_seconds=None)
     eta = None if waiting.eta_seconds is None else round(waiting.eta_seconds, 1)
     return QueueRead(ahead=waiting.ahead, workers_online=waiting.workers_online, eta_seconds=eta)
 
 
-def _cut(job: generations.CutView) -> CutRead:
+def _cut(job: CutView) -> CutRead:
     return CutRead.model_validate(
         {
             "cut": job.cut,
@@ -157,11 +158,11 @@ def _cut(job: generations.CutView) -> CutRead:
     )
 
 
-def _error(job: generations.CutView) -> ErrorRead:
+def _error(job: CutView) -> ErrorRead:
     return ErrorRead(code=job.error_code or "error", detail=job.reason)
 
 
-def _image(base: str, job: generations.CutView) -> ImageRead:
+def _image(base: str, job: CutView) -> ImageRead:
     image = job.image
     assert image is not None  # noqa: S101 (GenerationView.best has only those with one)
     return ImageRead.model_validate(

@@ -8,8 +8,9 @@ from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
 
 from api.auth import READ_ORDERS, ShopNeeds
-from models import database, generations, xmp
+from models import database, xmp
 from models.errors import InvalidInput, NotFound
+from models.images import Image
 from models.storage import storage
 
 router = APIRouter(prefix="/api/v1/images", tags=["images"])
@@ -36,7 +37,7 @@ def read_provenance(id: UUID) -> ProvenanceRead:
 
     No transaction is open while the store is read."""
     with database.transaction() as session:
-        image = session.get(generations.Image, id)
+        image = session.get(Image, id)
     if image is None:
         raise NotFound("No existe esa imagen.")
     content = storage().get(image.object_key)

@@ -24,6 +24,7 @@ from models.database import Session
 from models.errors import InvalidInput, NotFound
 from models.settings import settings
 from models.swatches import Swatch
+from models.views import CutView, GenerationView
 
 router = APIRouter(tags=["shop"])
 Orderer = Annotated[Principal, Depends(ShopNeeds(PLACE_ORDERS))]
@@ -140,7 +141,7 @@ def _family(base: str, family: catalogue.FabricFamily) -> CatalogFamily:
     )
 
 
-def _image(base: str, job: generations.CutView) -> JobImage:
+def _image(base: str, job: CutView) -> JobImage:
     image = job.image
     if image is None:
         raise NotFound("Este corte aún no tiene imagen.")
@@ -161,17 +162,17 @@ def _image(base: str, job: generations.CutView) -> JobImage:
     )
 
 
-def _duration_ms(view: generations.GenerationView) -> int | None:
+def _duration_ms(view: GenerationView) -> int | None:
     if view.settled_at is None or view.started_at is None:
         return None
     return round((view.settled_at - view.started_at).total_seconds() * 1000)
 
 
-def _meta(view: generations.GenerationView) -> dict[str, str]:
+def _meta(view: GenerationView) -> dict[str, str]:
     meta = {"seed": str(view.noise_seed), "progress": str(_progress(view))}
     reason = END_REASONS.get(view.status) or view.reasons
     return meta | ({"error": reason} if reason else {})
 
 
-def _progress(view: generations.GenerationView) -> int:
+def _progress(view: GenerationView) -> int:
     return sum(job.progress for job in view.deciding) // len(view.deciding)

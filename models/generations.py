@@ -1,4 +1,4 @@
-"""Generations: what a client ordered, and the images that came out.
+"""Generations: what a client ordered; how an order is placed, read and canceled.
 
 A generation keeps its own copy of the fabric, so that it outlives the catalogue. Its status is not
 stored: it is a function of its jobs, so the two can never disagree.
@@ -9,7 +9,7 @@ import json
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
@@ -18,24 +18,15 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from models import queue, workers
 from models.base import Base, CreatedAt, UuidKey, uuid7
-from models.catalogue import Fabric, Look, Page, orderable_fabric, orderable_looks
+from models.catalogue import Fabric, Look, orderable_fabric, orderable_looks
 from models.engines import ENGINES
 from models.errors import Conflict, InvalidInput, NotFound, RateLimited
 from models.letter import NOISE_SEED_MAX, Letter
 from models.settings import settings
 from models.swatches import Swatch
+from models.views import CutView, GenerationView, Waiting
 
 Quality = Literal["preview", "final"]
-OUR_FAULT = "El dibujo falló por un problema nuestro."
-LOST = "El taller se detuvo varias veces con este dibujo."
-# What broke on our side is said in a sentence of ours: its own words are for the log.
-PUBLIC_REASONS = {
-    "worker-lost": LOST,
-    "released-too-often": LOST,
-    "engine-failed": OUR_FAULT,
-    "storage-error": OUR_FAULT,
-    "database-unavailable": OUR_FAULT,
-}
 
 
 class IdempotencyMismatch(InvalidInput):
@@ -96,36 +87,6 @@ class Bulk(Base):
     id: Mapped[UuidKey]
     owner: Mapped[str]
     paused: Mapped[bool] = mapped_column(server_default=text("false"))
-    created_at: Mapped[CreatedAt]
-
-
-class Image(Base):
-    """One published picture. Written by queue.complete, together with the job that it completes;
-    jobs with the same fingerprint share it, and it lives as long as one of them."""
-
-    __tablename__ = "images"
-    __table_args__ = (
-        CheckConstraint("width_px > 0 AND height_px > 0 AND size_bytes > 0", name="size"),
-        CheckConstraint("sha256 ~ '^[0-9a-f]{64}$'", name="sha256"),
-        Index(None, "fingerprint"),
-    )
-
-    id: Mapped[UuidKey]
-    fingerprint: Mapped[str]
-    made_by: Mapped[UUID]  # the claim that made it: it is part of the object key
-    object_key: Mapped[str] = mapped_column(unique=True)
-    content_type: Mapped[str]
-    size_bytes: Mapped[int]
-    sha256: Mapped[str]
-    width_px: Mapped[int]
-    height_px: Mapped[int]
-    noise_seed: Mapped[int]
-    engine: Mapped[str]
-    engine_version: Mapped[str]
-    recipe: Mapped[dict[str, Any]]
-    degraded: Mapped[list[str]]
-    timings_ms: Mapped[dict[str, Any]]
-    watermarked: Mapped[bool]
     created_at: Mapped[CreatedAt]
 
 
@@ -371,102 +332,6 @@ def _placed_before(session: Session, order: Order) -> UUID | None:
 # --- reading an order: raw SQL, this is what every client polls -----------------------------------
 
 
-@dataclass(frozen=True)
-class CutView:
-    """One job of an order as a client sees it, with its image once there is one."""
-
-    cut: str
-    cut_name: str
-    stage: str
-    status: str
-    progress: int
-    error_code: str | None
-    error: str | None
-    version: int
-    started_at: datetime | None
-    settled_at: datetime | None
-    image: Row[Any] | None
-
-    @property
-    def reason(self) -> str:
-        """Why it failed, in a sentence for clients."""
-        return PUBLIC_REASONS.get(self.error_code or "") or self.error or OUR_FAULT
-
-
-@dataclass(frozen=True)
-class Waiting:
-    """Where a pending order stands. `eta_seconds` is None while no worker is online."""
-
-    ahead: int
-    workers_online: int
-    eta_seconds: float | None
-
-
-@dataclass(frozen=True)
-class GenerationView:
-    """An order and all its jobs. `status` and `version` are functions of the jobs."""
-
-    id: UUID
-    number: int
-    owner: str
-    family_id: str
-    color_id: str
-    fabric_name: str
-    fabric_hex: str
-    swatch_key: str | None
-    uploaded_swatch: bool
-    cuts: list[str]
-    quality: str
-    noise_seed: int
-    created_at: datetime
-    jobs: list[CutView]
-    waiting: Waiting | None
-
-    @property
-    def version(self) -> int:
-        return sum(job.version for job in self.jobs)
-
-    @property
-    def deciding(self) -> list[CutView]:
-        """The jobs that decide the order: the finals, or the drafts where only those were asked."""
-        return [job for job in self.jobs if job.stage == "final"] or self.jobs
-
-    @property
-    def status(self) -> str:
-        """pending until one starts, processing until all are settled; then completed if any cut
-        has its picture (a cut that failed says so itself), otherwise the gravest end."""
-        found = {job.status for job in self.deciding}
-        if not found <= set(queue.SETTLED):
-            return "pending" if found == {"pending"} else "processing"
-        return next(s for s in ("completed", "failed", "canceled", "expired") if s in found)
-
-    @property
-    def started_at(self) -> datetime | None:
-        return min((job.started_at for job in self.jobs if job.started_at), default=None)
-
-    @property
-    def settled_at(self) -> datetime | None:
-        if self.status not in queue.SETTLED:
-            return None
-        return max(job.settled_at for job in self.deciding if job.settled_at)
-
-    @property
-    def best(self) -> list[CutView]:
-        """Per cut the best picture there is, in the order in which the cuts were asked for."""
-        pictures = sorted((job for job in self.jobs if job.image), key=lambda job: job.stage)
-        by_cut = {job.cut: job for job in pictures}  # "final" sorts after "draft" and replaces it
-        return [by_cut[cut] for cut in self.cuts if cut in by_cut]
-
-    @property
-    def failures(self) -> list[CutView]:
-        return [job for job in self.deciding if job.status == "failed"]
-
-    @property
-    def reasons(self) -> str:
-        """What failed and why, cut by cut; empty when nothing did."""
-        return " ".join(f"{job.cut_name}: {job.reason}" for job in self.failures)
-
-
 READ = text("""
 SELECT g.id AS generation, g.number, g.owner, g.family_id, g.color_id, g.fabric_name, g.fabric_hex,
        g.swatch_key, g.uploaded_swatch, g.cuts, g.quality, g.noise_seed AS seed,
@@ -570,85 +435,3 @@ def cancel(session: Session, id: UUID) -> GenerationView:
     if queue.cancel(session, id) == 0:
         raise AlreadyFinished(f"El pedido ya terminó ({before.status}).")
     return read(session, id)
-
-
-# --- lists for the console ------------------------------------------------------------------------
-
-# The status of an order in SQL: the same rule as GenerationView.status.
-STATUS_SQL = """
-    CASE WHEN bool_or(j.status IN ('pending', 'processing')) THEN
-              CASE WHEN bool_and(j.status = 'pending') THEN 'pending' ELSE 'processing' END
-         WHEN bool_or(j.status = 'completed') THEN 'completed'
-         WHEN bool_or(j.status = 'failed') THEN 'failed'
-         WHEN bool_or(j.status = 'canceled') THEN 'canceled' ELSE 'expired' END"""
-DECIDING_JOBS_SQL = """
-    FROM jobs j WHERE j.generation_id = g.id
-     AND (j.stage = 'final' OR NOT EXISTS (SELECT 1 FROM jobs f WHERE f.generation_id = g.id
-                                              AND f.stage = 'final'))"""
-LIST = text(f"""
-SELECT g.id FROM generations g
- WHERE (CAST(:family_id AS text) IS NULL OR g.family_id = :family_id)
-   AND (CAST(:color_id AS text) IS NULL OR g.color_id = :color_id)
-   AND (CAST(:q AS text) IS NULL
-        OR strpos(lower(g.fabric_name || ' ' || g.color_id), lower(:q)) > 0)
-   AND (CAST(:since AS date) IS NULL OR g.created_at >= CAST(:since AS date))
-   AND (CAST(:statuses AS text[]) IS NULL
-        OR (SELECT {STATUS_SQL} {DECIDING_JOBS_SQL}) = ANY(:statuses))
- ORDER BY g.id DESC LIMIT :limit OFFSET :offset
-""")
-STATS = text(f"""
-SELECT status, family_id, count(*) AS orders,
-       count(*) FILTER (WHERE created_at > statement_timestamp() - interval '24 hours') AS recent
-  FROM (SELECT g.family_id, g.created_at, (SELECT {STATUS_SQL} {DECIDING_JOBS_SQL}) AS status
-          FROM generations g) orders
- GROUP BY status, family_id
-""")
-
-
-def list_generations(
-    session: Session,
-    page: Page,
-    family_id: str | None = None,
-    color_id: str | None = None,
-    statuses: Sequence[str] | None = None,
-    q: str | None = None,
-    since: date | None = None,
-) -> list[GenerationView]:
-    """Newest first; `q` is a part of the fabric's name or id, `since` a day in UTC."""
-    where = {
-        "q": q,
-        "since": since,
-        "family_id": family_id,
-        "color_id": color_id,
-        "statuses": list(statuses) if statuses else None,
-    }
-    ids = session.scalars(LIST, where | {"limit": page.limit, "offset": page.offset}).all()
-    return read_many(session, ids) if ids else []
-
-
-def stats(session: Session) -> list[Row[Any]]:
-    """Counts by (status, family_id), with `recent`: those of the last 24 hours."""
-    return list(session.execute(STATS).all())
-
-
-DELETE = text("""
-WITH jobs_gone AS (DELETE FROM jobs WHERE generation_id = :id RETURNING image_id),
-     images_gone AS (
-        DELETE FROM images WHERE id IN (SELECT image_id FROM jobs_gone)
-           AND NOT EXISTS (SELECT 1 FROM jobs
-                            WHERE image_id = images.id AND generation_id <> :id)
-        RETURNING object_key),
-     gone AS (DELETE FROM generations WHERE id = :id RETURNING id)
-SELECT (SELECT count(*) FROM gone) AS deleted,
-       array(SELECT object_key FROM images_gone) AS object_keys
-""")
-
-
-def delete(session: Session, id: UUID) -> list[str]:
-    """Delete the order, its jobs and the images that no other order shows. Returns their object
-    keys, for the caller to delete before it commits: if that fails, the rows still say what is
-    left to do. Raises NotFound."""
-    deleted, object_keys = session.execute(DELETE, {"id": id}).one()
-    if not deleted:
-        raise NotFound("No existe ese pedido.")
-    return list(object_keys)

@@ -42,6 +42,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from models.base import Base, IntegerKey, UuidKey, uuid7
 from models.errors import LeaseLost
+from models.images import Image
 from models.letter import Letter
 
 CHANNEL = "jobs"  # NOTIFY: there may be something to claim
@@ -150,7 +151,7 @@ class Job(Base):
     error: Mapped[str | None]
     settled_at: Mapped[datetime | None]
     settled_by: Mapped[UUID | None]  # the claim that won: a worker recognises its own success
-    image_id: Mapped[UUID | None] = mapped_column(ForeignKey("images.id"))
+    image_id: Mapped[UUID | None] = mapped_column(ForeignKey(Image.id))
     status: Mapped[str] = mapped_column(server_default="pending")
     claim: Mapped[UUID | None]
     # written by every renewal
@@ -257,12 +258,14 @@ VALUES (:id, :generation_id, :owner, :cut, :stage, :engine, CAST(:letter AS json
                      AND settled_at IS NULL AND claim IS NULL
                    ORDER BY turn_at DESC LIMIT 1)),
         :max_attempts, :deadline, :leader_id)
+RETURNING pg_notify(:channel, '')
 """)
 NOTIFY = text(f"SELECT pg_notify('{CHANNEL}', '')")
 
 
 def enqueue(session: Session, jobs: Sequence[NewJob], share_results: bool = False) -> None:
-    """Add pending jobs; workers are told when the transaction commits (once, not per job).
+    """Add pending jobs; workers are told when the transaction commits (PostgreSQL drops what it
+    was told twice, so once and not per job).
 
     With `share_results`, a picture with the same fingerprint is not rendered twice: where it is
     stored the job is completed at once, where it is being made the job waits for it."""
@@ -271,7 +274,6 @@ def enqueue(session: Session, jobs: Sequence[NewJob], share_results: bool = Fals
         if share_results and _share(session, row):
             continue
         session.execute(ENQUEUE, row)
-    session.execute(NOTIFY)
 
 
 def _row(job: NewJob) -> dict[str, Any]:
@@ -289,6 +291,7 @@ def _row(job: NewJob) -> dict[str, Any]:
         "expected_seconds": job.expected_seconds,
         "deadline": job.deadline,
         "leader_id": None,
+        "channel": CHANNEL,
     }
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
-from models.generations import DECIDING_JOBS_SQL, STATUS_SQL
+from models.history import DECIDING_JOBS_SQL, STATUS_SQL
 
 BY_DAY = text(f"""
 SELECT day::date AS day, count(o.status) AS orders,

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 from uuid import UUID
 
-from models import generations, retention
+from models import history, retention
 from models.database import transaction
 from models.logs import start_logging
 from models.settings import settings
@@ -67,7 +67,7 @@ def prune(store: Storage, now: datetime) -> int:
         with transaction() as session:
             batch = retention.old_orders(session, before)
             for id in batch:
-                _delete(store, generations.delete(session, id))
+                _delete(store, history.delete(session, id))
         deleted += len(batch)
         if not batch:
             break

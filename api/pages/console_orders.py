@@ -10,11 +10,11 @@ from api.auth import PLACE_ORDERS, READ_ORDERS, WRITE_ORDERS, Needs, Principal
 from api.deps import OrderId, Transaction
 from api.pages.charts import day_chart
 from api.pages.console import HOME, STRINGS, back, page
-from models import accounts, audit, catalogue, generations, statistics, timeline
+from models import accounts, audit, catalogue, generations, history, statistics, timeline
 from models.catalogue import Page
 from models.database import Session
-from models.generations import GenerationView
 from models.storage import storage
+from models.views import GenerationView
 
 PAGE = f"{HOME}/orders"
 ON_A_PAGE = 24
@@ -41,7 +41,7 @@ def list_orders(
     view: Literal["gallery", "table"] = "gallery",
     offset: Annotated[int, Query(ge=0, le=1_000_000)] = 0,
 ) -> Response:
-    found = generations.list_generations(
+    found = history.list_generations(
         session,
         Page(ON_A_PAGE + 1, offset),
         family_id=family or None,
@@ -128,7 +128,7 @@ def cancel(orderer: Orderer, id: OrderId, session: Transaction) -> Response:
 def delete(writer: Writer, id: OrderId, session: Transaction) -> Response:
     """With its pictures: rows first, bytes before the commit, so that nothing is forgotten."""
     view = generations.read(session, id)
-    for key in generations.delete(session, id):
+    for key in history.delete(session, id):
         storage().delete(key)
     audit.record(session, "delete", ("order", str(id)), view.fabric_name, before=_told(view))
     return back(PAGE, "order-delete")

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import TextClause, text
 from sqlalchemy.exc import IntegrityError
 
-from models import generations, queue
+from models import generations, history, queue
 from models.database import Session, engine, transaction
 from models.errors import Conflict, LeaseLost
 from models.generations import QueueFull
@@ -228,7 +228,7 @@ def test_a_follower_takes_the_place_of_a_leader_without_a_picture(end: str) -> N
         settle(held, "fail")
     else:
         with transaction() as session:
-            (generations.cancel if end == "cancel" else generations.delete)(session, first)
+            (generations.cancel if end == "cancel" else history.delete)(session, first)
     heir = claim()
     assert heir.generation_id == second
     settle(heir, "complete")
@@ -242,9 +242,9 @@ def test_a_shared_image_is_deleted_with_its_last_order() -> None:
     settle(claim(), "complete")
     second = place()
     with transaction() as session:
-        assert generations.delete(session, first) == []
+        assert history.delete(session, first) == []
     with transaction() as session:
-        assert len(generations.delete(session, second)) == 1
+        assert len(history.delete(session, second)) == 1
     assert sql("SELECT count(*) FROM images") == 0
 
 
