@@ -1,8 +1,8 @@
 """Runs the migrations on the direct database URL, one at a time, waiting for locks in bounds."""
 
+from alembic import context
 from sqlalchemy import create_engine, text
 
-from alembic import context
 from models import tables
 from models.database import CONNECT, direct_url
 

@@ -66,7 +66,7 @@ def test_every_metric_that_is_used_exists_with_its_labels(
 
 
 def test_the_metric_that_is_told_only_after_a_failure_has_the_labels_that_are_used() -> None:
-    text = (ROOT / "api" / "ops.py").read_text()
+    text = (ROOT / "api" / "health.py").read_text()
     assert '"attempts_ended_last_hour"' in text
     assert 'labels=["verb", "error_code"]' in text
 
