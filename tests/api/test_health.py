@@ -130,9 +130,10 @@ def test_where_nothing_can_be_stored_we_are_not_ready(
     assert [body["checks"][name] for name in CHECKS] == ["ok", "ok", "failed", "none"]
 
 
-def test_connections_that_the_server_closed_are_replaced_unseen(
-    client: httpx.Client, seeded: str
+def test_idle_connections_that_the_server_closed_are_replaced_unseen(
+    client: httpx.Client, seeded: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(database, "PING_AFTER_IDLE_SECONDS", 0.0)  # as if they had been idle
     assert client.get("/catalog").status_code == 200
     others = "pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
     with psycopg.connect(seeded, autocommit=True) as connection:
