@@ -12,7 +12,7 @@ from api.deps import BaseUrl, OrderId, Transaction
 from api.files import link
 from api.schemas import FamilyCount, GenerationJobRead, GenerationStats, OldStatus
 from api.shop import OLD_STATUS
-from models import generations, history
+from models import audit, generations, history
 from models.catalogue import Page
 from models.storage import storage
 from models.views import GenerationView
@@ -78,6 +78,7 @@ def delete_order(id: OrderId, session: Transaction) -> None:
     """Delete the order with its pictures; 204 says that they are gone."""
     for key in history.delete(session, id):
         storage().delete(key)
+    audit.record(session, "delete", ("order", str(id)))
 
 
 def _order(base: str, view: GenerationView) -> GenerationJobRead:

@@ -673,6 +673,11 @@ def test_changes_through_the_json_api_are_in_the_log_as_well(
     assert sql("SELECT after->>'name' FROM audit ORDER BY id DESC LIMIT 1") == "Por la API"
 
 
+def test_an_order_deleted_through_the_json_api_is_in_the_log_as_well(owner: httpx.Client) -> None:
+    assert owner.delete(f"/admin/generations/{place()}").status_code == 204
+    assert last_audit() == (f"user:{id_of('owner')}", "delete", "order")
+
+
 @pytest.mark.parametrize("statement", ["UPDATE audit SET actor = 'x'", "DELETE FROM audit"])
 def test_the_log_is_never_rewritten(browser: httpx.Client, statement: str) -> None:
     browser.post("/console/operations/engines/drape/pause")
