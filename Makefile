@@ -50,6 +50,10 @@ $(STAMPS)/dev: $(STAMPS)/runtime $(STAMPS)/debian requirements-dev.txt requireme
 
 # Where we may install them. Elsewhere the tests that need them fail and say which are missing.
 $(STAMPS)/debian:
-	@command -v $(DEBIAN) >/dev/null || { test $$(id -u) = 0 && command -v apt-get >/dev/null && \
-	  apt-get -qq update && apt-get -qq install --no-install-recommends $(DEBIAN) >/dev/null; } || true
+	@missing=""; \
+	for tool in $(DEBIAN); do command -v $$tool >/dev/null || missing="$$missing $$tool"; done; \
+	if [ -n "$$missing" ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  echo "Installing$$missing from Debian ..."; apt-get -qq update && \
+	  apt-get -qq install -y --no-install-recommends $$missing >/dev/null; \
+	fi || true
 	@mkdir -p $(STAMPS) && touch $@
