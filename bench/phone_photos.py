@@ -1,0 +1,297 @@
+"""Phone photos of known cloths, taken by a synthetic photographer, and how well they are read.
+
+    python -m bench.phone_photos [photos]
+
+Each photo is drawn from a woven tile through a pinhole camera: tilted up to 35°, turned, under a
+lamp that falls off, with a lens that vignettes, a white balance and an exposure that are a little
+off, noise and JPEG 75. Half show a swatch on a table, some with a grey card beside it or a hand
+over its edge; half are close-ups that the cloth fills. The same seed takes the same photo.
+"""
+
+import math
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from statistics import median
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from models.errors import SwatchUnreadable
+from worker.cloth import Cloth, from_photo
+from worker.colour import LINEAR_OF_LEVEL, encoded
+from worker.delta_e import delta_e_2000, lab_of_linear
+from worker.draft import Draft, load_draft
+from worker.weave import WovenTile, weave
+
+CLOTHS = sorted((Path(__file__).parent.parent / "assets" / "cloth").glob("*.toml"))
+SMALL, LARGE = (1600, 1200), (4032, 3024)  # as messengers send them, and as the phone takes them
+FOCAL = 26 / 36  # of the long side: the main camera of a phone
+CARD_MM = (85.6, 53.98)  # ISO/IEC 7810 ID-1
+CARD_LIGHT = 0.18
+PHOTOS = 240
+VISIBLE_MM = 5.0  # a texture's repeat that counts as one
+
+Light = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Shot:
+    """What the photographer does; angles in degrees, lengths in millimetres."""
+
+    cloth: Path
+    seed: int
+    close: bool  # the cloth fills the frame
+    card: bool
+    hand: bool
+    tilt: float
+    azimuth: float
+    roll: float
+    blur_px: float = 0.7  # of a photo 1600 px wide
+    size: tuple[int, int] = SMALL
+
+
+@dataclass(frozen=True)
+class Photo:
+    data: bytes
+    width_mm: float  # of the swatch, or of the cloth across the middle of a close-up
+
+
+def shots(count: int, cloths: Sequence[Path] = CLOTHS) -> list[Shot]:
+    """Every cloth in turn; every second photo is a close-up, every second swatch has a card."""
+    return [_shot(cloths[seed % len(cloths)], seed) for seed in range(count)]
+
+
+def _shot(cloth: Path, seed: int) -> Shot:
+    random = np.random.default_rng(seed)
+    close = seed % 2 == 1
+    return Shot(
+        cloth,
+        seed,
+        close,
+        card=not close and seed % 4 == 0,
+        hand=bool(random.random() < 0.3) and not close,
+        tilt=random.uniform(0, 35),
+        azimuth=random.uniform(0, 360),
+        roll=random.uniform(-12, 12),
+    )
+
+
+@cache
+def tile_of(cloth: Path) -> tuple[Draft, WovenTile]:
+    draft = load_draft(cloth)
+    return draft, weave(draft)
+
+
+def taken(shot: Shot) -> Photo:
+    """Take one photo."""
+    random = np.random.default_rng(1000 + shot.seed)
+    draft, tile = tile_of(shot.cloth)
+    size_mm = _swatch_mm(draft)
+    if shot.close:
+        frame_mm = max(
+            68.0, *(2.3 * mm * side for mm, side in zip(draft.repeat_mm, (1, 4 / 3), strict=True))
+        )
+    else:
+        frame_mm = max(size_mm[0], 4 / 3 * size_mm[1]) * random.uniform(1.25, 1.5)
+    aside_mm = 0.0
+    if shot.card:
+        frame_mm, aside_mm = max(frame_mm, size_mm[0] + 130), 26.0
+    camera = _camera(shot, frame_mm, aside_mm)
+    x_mm, y_mm = _on_the_table(camera, shot.size)
+    light = _table(random, x_mm, y_mm)
+    on_cloth = np.abs(x_mm) < 1e9
+    if not shot.close:
+        on_cloth = (np.abs(x_mm) < size_mm[0] / 2) & (np.abs(y_mm) < size_mm[1] / 2)
+    light[on_cloth] = _cloth_light(tile, x_mm, y_mm, shot)[on_cloth]
+    if shot.card:
+        away = size_mm[0] / 2 + 14 + CARD_MM[1] / 2
+        card = (np.abs(x_mm - away) < CARD_MM[1] / 2) & (np.abs(y_mm) < CARD_MM[0] / 2)
+        light[card] = CARD_LIGHT
+    if shot.hand:
+        _lay_hand(light, x_mm, y_mm, size_mm, random)
+    data = _developed(light, shot, random)
+    width_mm = size_mm[0]
+    if shot.close:
+        row = x_mm[len(x_mm) // 2], y_mm[len(y_mm) // 2]
+        width_mm = math.hypot(*(float(axis[-1] - axis[0]) for axis in row))
+    return Photo(data, width_mm)
+
+
+def _swatch_mm(draft: Draft) -> tuple[float, float]:
+    """At least a hand's width, and more than two repeats of a large pattern."""
+    wide, high = (max(110.0, 2.4 * mm) if mm > 40 else 110.0 for mm in draft.repeat_mm)
+    return wide, max(high, 0.8 * wide)
+
+
+def _camera(shot: Shot, frame_mm: float, aside_mm: float) -> NDArray[np.float64]:
+    """(3, 3): millimetres on the table, y up, to pixels; it looks beside the swatch's middle."""
+    width, height = shot.size
+    focal = FOCAL * width
+    axis = np.radians(shot.azimuth)
+    turn, _ = cv2.Rodrigues(np.radians(shot.tilt) * np.array([np.cos(axis), np.sin(axis), 0]))
+    roll, _ = cv2.Rodrigues(np.array([0, 0, np.radians(shot.roll)]))
+    pose = np.asarray(turn @ roll) @ np.diag([1.0, -1.0, 1.0])
+    distance = focal * frame_mm / width
+    away = np.array([0, 0, distance]) - aside_mm * pose[:, 0]
+    pose = np.column_stack([pose[:, 0], pose[:, 1], away])
+    lens = np.array([[focal, 0, width / 2], [0, focal, height / 2], [0, 0, 1]])
+    return np.asarray(lens @ pose)
+
+
+def _on_the_table(camera: NDArray[np.float64], size: tuple[int, int]) -> tuple[Light, Light]:
+    """Where each pixel looks: x and y in millimetres."""
+    y, x = np.mgrid[: size[1], : size[0]].astype(np.float32)
+    back = np.linalg.inv(camera).astype(np.float32)
+    w = back[2, 0] * x + back[2, 1] * y + back[2, 2]
+    return (
+        (back[0, 0] * x + back[0, 1] * y + back[0, 2]) / w,
+        (back[1, 0] * x + back[1, 1] * y + back[1, 2]) / w,
+    )
+
+
+def _cloth_light(tile: WovenTile, x_mm: Light, y_mm: Light, shot: Shot) -> Light:
+    """BGR, linear; low-passed where a pixel covers more than the tile's detail."""
+    linear = np.ascontiguousarray(LINEAR_OF_LEVEL[tile.levels][..., ::-1])
+    height, width = linear.shape[:2]
+    mm_per_px = float(np.median(np.hypot(np.diff(x_mm[::64], axis=1), np.diff(y_mm[::64], axis=1))))
+    sigma = 0.5 * mm_per_px * tile.px_per_cm / 10
+    padded = np.pad(linear, ((8, 9), (8, 9), (0, 0)), mode="wrap")
+    if sigma > 0.3:
+        padded = np.asarray(cv2.GaussianBlur(padded, (0, 0), sigma), np.float32)
+    across = (x_mm / np.float32(tile.width_mm)) % 1 * width + 8
+    down = (-y_mm / np.float32(tile.height_mm)) % 1 * height + 8
+    return np.asarray(cv2.remap(padded, across, down, cv2.INTER_LINEAR), np.float32)
+
+
+def _table(random: np.random.Generator, x_mm: Light, y_mm: Light) -> Light:
+    """Wood, stone or paper: a colour with a grain."""
+    colours = [(0.10, 0.22, 0.38), (0.42, 0.45, 0.47), (0.75, 0.76, 0.77), (0.045, 0.05, 0.05)]
+    colour = np.array(colours[random.integers(len(colours))], np.float32)
+    grain = np.sin(x_mm / 31 + 2.3 * np.sin(y_mm / 170)) + 0.5 * np.sin(x_mm / 3.7 + y_mm / 90)
+    return np.asarray(colour * (1 + 0.08 * grain[..., None]), np.float32)
+
+
+def _lay_hand(
+    light: Light,
+    x_mm: Light,
+    y_mm: Light,
+    size_mm: tuple[float, float],
+    random: np.random.Generator,
+) -> None:
+    """Two fingers that hold the swatch down at its left edge."""
+    skin = np.array([0.24, 0.33, 0.52], np.float32) * random.uniform(0.4, 1.1)
+    for offset in (-11, 11):
+        y = y_mm - offset - 0.2 * size_mm[1]
+        finger = np.maximum(x_mm + size_mm[0] / 2 - 12, 0) ** 2 + y**2 < 9**2
+        light[finger & (x_mm < 0)] = skin
+
+
+def _developed(light: Light, shot: Shot, random: np.random.Generator) -> bytes:
+    """Lamp, lens, sensor and JPEG."""
+    width, height = shot.size
+    x = np.linspace(-1, 1, width, dtype=np.float32)[None, :]
+    y = np.linspace(-1, 1, height, dtype=np.float32)[:, None] * (height / width)
+    slope_x, slope_y = random.uniform(-0.15, 0.15, 2)
+    fall = random.uniform(0.05, 0.16)
+    lamp = (1 + slope_x * x + slope_y * y) * (1 - fall * (x * x + y * y))
+    cast = np.exp(random.normal(0, [0.05, 0.015, 0.05])) * math.exp(random.normal(0, 0.08))
+    light *= (lamp[..., None] * cast).astype(np.float32)
+    scale = width / SMALL[0]
+    light = np.asarray(cv2.GaussianBlur(light, (0, 0), shot.blur_px * scale), np.float32)
+    noise = random.standard_normal(light.shape, np.float32)
+    light += noise * (0.003 + 0.02 * np.sqrt(np.maximum(light, 0))) * np.float32(0.5)
+    levels = np.round(encoded(np.clip(light, 0, 1)) * 255).astype(np.uint8)
+    return cv2.imencode(".jpg", levels, [cv2.IMWRITE_JPEG_QUALITY, 75])[1].tobytes()
+
+
+# --- reading them --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Reading:
+    shot: Shot
+    refused: str | None
+    repeat_errors: tuple[float, ...]  # of the directions in which the cloth has a pattern
+    delta_e: float
+    seconds: float
+
+
+def read(shot: Shot) -> Reading:
+    photo = taken(shot)
+    draft, tile = tile_of(shot.cloth)
+    start = time.perf_counter()
+    try:
+        cloth = from_photo(photo.data, photo.width_mm)
+    except SwatchUnreadable as error:
+        return Reading(shot, str(error), (), math.nan, time.perf_counter() - start)
+    seconds = time.perf_counter() - start
+    ground = LINEAR_OF_LEVEL[tile.levels][..., ::-1].mean(axis=(0, 1), dtype=np.float64)
+    seen = cloth.tile.mean(axis=(0, 1), dtype=np.float64)
+    delta_e = float(delta_e_2000(lab_of_linear(seen), lab_of_linear(ground)))
+    return Reading(shot, None, _repeat_errors(cloth, draft), delta_e, seconds)
+
+
+def _repeat_errors(cloth: Cloth, draft: Draft) -> tuple[float, ...]:
+    return tuple(
+        1.0 if cloth.repeat_cm[axis] is None else (cloth.repeat_cm[axis] or 0) * 10 / mm - 1
+        for axis, mm in enumerate(draft.repeat_mm)
+        if _shows(draft, axis)
+    )
+
+
+def _shows(draft: Draft, axis: int) -> bool:
+    """Whether a cloth has a pattern along an axis that a person would point at."""
+    match draft.pattern:
+        case "stripe":
+            return axis == 0
+        case "check":
+            return True
+        case "texture":
+            return draft.repeat_mm[axis] >= VISIBLE_MM
+    return False
+
+
+def blurred(shot: Shot) -> Shot:
+    """The same photo out of focus."""
+    random = np.random.default_rng(5000 + shot.seed)
+    return replace(shot, blur_px=random.uniform(9, 25))
+
+
+def summary(readings: Sequence[Reading]) -> str:
+    read_ = [r for r in readings if r.refused is None]
+    errors = [max(map(abs, r.repeat_errors)) for r in readings if r.repeat_errors]
+    shown = sum(any(_shows(tile_of(r.shot.cloth)[0], a) for a in (0, 1)) for r in readings)
+    right = sum(error <= 0.05 for error in errors)
+    ground = [r.delta_e for r in read_]
+    return (
+        f"{len(readings)} | {len(readings) - len(read_)} | {right} of {shown}"
+        f" ({right / max(1, shown):.0%}) | {median(ground):.1f} | {np.percentile(ground, 90):.1f}"
+    )
+
+
+def main() -> None:
+    count = int(sys.argv[1]) if len(sys.argv) > 1 else PHOTOS
+    readings = [read(shot) for shot in shots(count)]
+    print("| photos | taken | refused | repeat within 5 % | ground ΔE2000, median | p90 |")
+    print("|---|---|---|---|---|---|")
+    for name, chosen in (
+        ("swatch with grey card", [r for r in readings if r.shot.card]),
+        ("swatch on a table", [r for r in readings if not r.shot.close and not r.shot.card]),
+        ("close-up", [r for r in readings if r.shot.close]),
+        ("all", readings),
+    ):
+        print(f"| {name} | {summary(chosen)} |")
+    spoilt = [read(blurred(shot)) for shot in shots(count // 4)]
+    refused = sum(r.refused is not None for r in spoilt)
+    print(f"\nOut of focus: {refused} of {len(spoilt)} refused.")
+    large = [read(replace(shot, size=LARGE)).seconds for shot in shots(4)]
+    print(f"12 megapixels: {median(large):.2f} s a photo, the slowest {max(large):.2f} s.")
+
+
+if __name__ == "__main__":
+    main()

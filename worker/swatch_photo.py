@@ -1,0 +1,270 @@
+"""A phone photo of a swatch, made flat: the cloth alone, squared, evenly lit, its white balanced.
+
+What could not be known is assumed and told by `degraded`:
+scale-assumed             no width was given and no card of known size lies beside the cloth
+white-balance-unverified  no grey card shows what white is in this light
+shape-assumed             neither corners nor the weave show how the camera was held
+soft-photo                less sharp than it should be
+glare                     part of the cloth reflects the lamp
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from models.errors import SwatchUnreadable
+from worker import grey_card, squaring
+from worker.cloth_area import LONG_SIDE_PX, cloth_area, corners_of
+from worker.colour import LINEAR_OF_LEVEL
+from worker.sharpness import glare_of, structure_of
+
+WORK_SIDE_PX = 1600  # of a photo; more than 120 px per cm in a hand-wide swatch
+MIN_SIDE_PX = 32  # less shows no weave and no pattern
+ASSUMED_WIDTH_MM = 100.0  # of a photo that does not say: a swatch-book cutting
+STRUCTURE_MIN, STRUCTURE_SHARP = 1.105, 1.2  # see sharpness.structure_of
+GLARE_MAX = 0.02
+CONTRAST_MIN = 0.002  # deviation of log light from pixel to pixel: even satin has ten times this
+UNLIKE_MAX = 0.55  # deviation of log light between sixteenths of what should be one cloth
+CORE = 0.75  # of the square about the middle: a blurred border is no yarn
+CLOSE_UP = 0.85  # of the photo is cloth
+TRIM = 0.02  # of a swatch's sides: pinked edges and blurred borders
+TOO_SMALL = f"La foto es demasiado pequeña: mínimo {MIN_SIDE_PX} píxeles."
+BLURRED = "La foto está desenfocada y no se distingue el tejido: tómala de nuevo, más nítida."
+NO_CLOTH = "La imagen no parece una tela: fotografía la muestra de cerca, plana y con buena luz."
+
+Light = NDArray[np.float32]
+Levels = NDArray[np.uint8]
+Mask = NDArray[np.uint8]
+Matrix = NDArray[np.float64]
+Corners = Sequence[tuple[float, float]]
+
+
+@dataclass(frozen=True, eq=False)
+class FlatPhoto:
+    """Cloth and nothing else, warp upright: linear light, BGR, of one scale in both directions."""
+
+    light: Light
+    px_per_cm: float
+    degraded: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class _Square:
+    """Photo px to squared px; `width_px`: what the width that people tell stands for."""
+
+    matrix: Matrix
+    width_px: float
+    trim_px: float
+    sure: bool
+
+
+def flattened(levels: Levels, width_mm: float | None, corners: Corners | None) -> FlatPhoto:
+    """Flatten a photo. `width_mm` is the swatch's, or how much cloth a close-up shows across;
+    `corners` are the swatch's, clockwise from the upper left, as shares of the photo's sides.
+
+    Raises SwatchUnreadable when it is blurred, or shows no cloth.
+    """
+    if min(levels.shape[:2]) < MIN_SIDE_PX:
+        raise SwatchUnreadable(TOO_SMALL)
+    photo = _worked_size(levels)
+    mask = cloth_area(levels) if corners is None else _within(corners, photo.shape)
+    structure = _checked_structure(photo, mask)
+    card = grey_card.card_corners(photo, mask)
+    square = _squared(photo, mask, corners)
+    even, white = _evened(photo, mask, card)
+    flat = _cut_out(even * white, mask, square)
+    _check_is_one_cloth(flat)
+    scale, scaled = _px_per_cm(square, card, width_mm)
+    told = {
+        "scale-assumed": not scaled,
+        "white-balance-unverified": card is None,
+        "shape-assumed": not square.sure,
+        "soft-photo": structure < STRUCTURE_SHARP,
+        "glare": glare_of(levels, mask) > GLARE_MAX,
+    }
+    return FlatPhoto(flat, scale, tuple(code for code, holds in told.items() if holds))
+
+
+def _within(corners: Corners, shape: tuple[int, ...]) -> Mask:
+    scale = LONG_SIDE_PX / max(shape[:2])
+    height, width = round(shape[0] * scale), round(shape[1] * scale)
+    points = np.rint(np.array(corners) * [width, height]).astype(np.int32)
+    if len(points) != 4 or not cv2.isContourConvex(points) or cv2.contourArea(points) < 64:
+        raise SwatchUnreadable("Las cuatro esquinas de la muestra no forman un rectángulo visto.")
+    return np.asarray(cv2.fillConvexPoly(np.zeros((height, width), np.uint8), points, 255))
+
+
+def _checked_structure(photo: Light, mask: Mask) -> float:
+    """Look at the middle of the cloth. Raises SwatchUnreadable where no yarns are to be seen."""
+    y, x = (int(np.median(where)) for where in np.nonzero(mask))
+    scale = photo.shape[1] / mask.shape[1]
+    reach = int(CORE * _room(mask, y, x) * scale)
+    top, left = max(0, int(y * scale) - reach), max(0, int(x * scale) - reach)
+    part = photo[top : top + 2 * reach, left : left + 2 * reach, 1]
+    structure = structure_of(np.ascontiguousarray(part)) if part.size else float("inf")
+    if structure < STRUCTURE_MIN:
+        raise SwatchUnreadable(BLURRED)
+    return structure
+
+
+def _room(mask: Mask, y: int, x: int) -> float:
+    """Half the side of the largest square of cloth about a pixel."""
+    framed = cv2.copyMakeBorder(mask, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
+    return float(cv2.distanceTransform(framed, cv2.DIST_C, 3)[y + 1, x + 1]) - 1
+
+
+def _squared(photo: Light, mask: Mask, corners: Corners | None) -> _Square:
+    height, width = photo.shape[:2]
+    seen = corners_of(mask) if corners is None else np.array(corners) * mask.shape[::-1]
+    if seen is not None:
+        seen = seen * (width / mask.shape[1])
+        unit, aspect = squaring.from_corners(seen, (width, height))
+        sides = np.linalg.norm(seen - np.roll(seen, -1, axis=0), axis=1)
+        wide = float(max(sides[0], sides[2], sides[1] / aspect, sides[3] / aspect))
+        return _Square(np.diag([wide, wide, 1.0]) @ unit, wide, TRIM * wide, True)
+    upright = squaring.from_weave(np.ascontiguousarray(photo[..., 1]), mask)
+    return _Square(upright.matrix, _width_px(upright.matrix, mask, width), 0.0, upright.sure)
+
+
+def _width_px(matrix: Matrix, mask: Mask, width: int) -> float:
+    """How wide the squared cloth is: across the middle of a close-up, else the whole piece."""
+    zoom = width / mask.shape[1]
+    if mask.mean() > CLOSE_UP * 255:
+        y = mask.shape[0] / 2
+        points = np.array([[[0.0, y]], [[mask.shape[1], y]]])
+    else:
+        outlines, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+        points = np.asarray(max(outlines, key=cv2.contourArea), np.float64)
+    seen = cv2.perspectiveTransform((points * zoom).astype(np.float32), matrix)
+    return float(np.ptp(np.asarray(seen)[..., 0]))
+
+
+def _px_per_cm(
+    square: _Square, card: NDArray[np.float64] | None, width_mm: float | None
+) -> tuple[float, bool]:
+    """The scale, and whether it is known: by the width that was told, or by a bank card's sides."""
+    if width_mm is not None:
+        return square.width_px * 10 / width_mm, True
+    if card is not None:
+        flat = cv2.perspectiveTransform(card[None].astype(np.float32), square.matrix)
+        quad = np.asarray(flat)[0]
+        sides = np.linalg.norm(quad - np.roll(quad, 1, axis=0), axis=1)
+        short, long = sorted((float(sides[::2].mean()), float(sides[1::2].mean())))
+        if abs(long / short / grey_card.SHAPE - 1) < grey_card.SHAPE_TOLERANCE:
+            return long * 10 / grey_card.LONG_SIDE_MM, True
+    return square.width_px * 10 / ASSUMED_WIDTH_MM, False
+
+
+# --- light ---------------------------------------------------------------------------------------
+
+
+def _evened(
+    photo: Light, mask: Mask, card: NDArray[np.float64] | None
+) -> tuple[Light, NDArray[np.float32]]:
+    """The photo without the light's own field, and the gains that make a grey card 18 % grey.
+
+    The field is a quadratic surface through the log light: six terms follow a window, a lamp and
+    most of a vignette, but no stripe or check. A card is a seventh: lit alike, otherwise as it is.
+    """
+    side = 64
+    grey = cv2.resize(photo.mean(axis=2), (side, side), interpolation=cv2.INTER_AREA)
+    cloth = cv2.resize(mask, (side, side), interpolation=cv2.INTER_AREA).ravel() > 250
+    terms = np.column_stack([_quadratic(side, side), np.zeros(side * side)])
+    chosen = cloth
+    if card is not None:
+        on_card = grey_card.inside(card, photo.shape)
+        carded = np.asarray(cv2.resize(on_card, (side, side), interpolation=cv2.INTER_AREA)) > 250
+        terms[carded.ravel(), 6] = 1
+        chosen = cloth | carded.ravel()
+    field = np.log(np.maximum(np.asarray(grey), 1e-4)).ravel()
+    weights, *_ = np.linalg.lstsq(terms[chosen], field[chosen], rcond=None)
+    surface = terms[:, :6] @ weights[:6]
+    level = np.exp(surface - surface[cloth].mean()).reshape(side, side).astype(np.float32)
+    uneven = cv2.resize(level, photo.shape[1::-1], interpolation=cv2.INTER_CUBIC)
+    even = np.asarray(photo / np.asarray(uneven)[..., None], np.float32)
+    if card is None:
+        return even, np.ones(3, np.float32)
+    seen = np.median(even[on_card > 0], axis=0)
+    return even, np.asarray(grey_card.REFLECTANCE / np.maximum(seen, 1e-3), np.float32)
+
+
+def _quadratic(height: int, width: int) -> NDArray[np.float64]:
+    y, x = np.mgrid[:height, :width]
+    x, y = ((x.ravel() + 0.5) / width - 0.5), ((y.ravel() + 0.5) / height - 0.5)
+    return np.stack([np.ones_like(x), x, y, x * y, x * x, y * y], axis=1)
+
+
+# --- cutting out ---------------------------------------------------------------------------------
+
+
+def _cut_out(photo: Light, mask: Mask, square: _Square) -> Light:
+    """The largest upright rectangle of nothing but cloth, squared."""
+    zoom = photo.shape[1] / mask.shape[1]
+    small = np.diag([1 / zoom, 1 / zoom, 1.0])
+    matrix = small @ square.matrix @ np.linalg.inv(small)
+    height, width = mask.shape
+    frame = np.array([[[0, 0]], [[width, 0]], [[width, height]], [[0, height]]], np.float32)
+    seen = np.asarray(cv2.perspectiveTransform(frame, matrix)).reshape(-1, 2)
+    low = np.clip(seen.min(axis=0), -2 * width, 0)
+    size = np.clip(seen.max(axis=0) - low, 8, 3 * width).astype(int)
+    flat = cv2.warpPerspective(mask, _shifted(-low) @ matrix, size, flags=cv2.INTER_NEAREST)
+    trim = max(1, round(square.trim_px / zoom))
+    if (mask < 255).any():
+        framed = cv2.copyMakeBorder(flat, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
+        flat = cv2.erode(framed, np.ones((2 * trim + 1,) * 2, np.uint8))[1:-1, 1:-1]
+    left, top, right, bottom = _largest_rectangle(np.asarray(flat) > 0)
+    corner = (np.array([left, top]) + low) * zoom
+    out = (max(1, round((right - left) * zoom)), max(1, round((bottom - top) * zoom)))
+    if min(out) < MIN_SIDE_PX // 2:
+        raise SwatchUnreadable(NO_CLOTH)
+    if np.allclose(square.matrix, np.eye(3)) and out == photo.shape[1::-1]:
+        return photo
+    whole = _shifted(-corner) @ square.matrix
+    return np.asarray(cv2.warpPerspective(photo, whole, out, flags=cv2.INTER_LINEAR), np.float32)
+
+
+def _shifted(by: NDArray[np.float64]) -> Matrix:
+    return np.array([[1, 0, by[0]], [0, 1, by[1]], [0, 0, 1]])
+
+
+def _largest_rectangle(inside: NDArray[np.bool_]) -> tuple[int, int, int, int]:
+    """Left, top, right and bottom of the largest rectangle of True, by histograms of columns."""
+    heights = np.zeros(inside.shape[1] + 1, int)
+    best, area = (0, 0, 0, 0), 0
+    for row, line in enumerate(inside):
+        heights[:-1] = np.where(line, heights[:-1] + 1, 0)
+        stack: list[tuple[int, int]] = []
+        for column, height in enumerate(heights.tolist()):
+            start = column
+            while stack and stack[-1][1] >= height:
+                start, tall = stack.pop()
+                if tall * (column - start) > area:
+                    area = tall * (column - start)
+                    best = (start, row + 1 - tall, column, row + 1)
+            stack.append((start, height))
+    return best
+
+
+def _check_is_one_cloth(flat: Light) -> None:
+    """Refuse what has no texture at all, and what is one thing here and another there."""
+    log = np.log(np.maximum(flat[..., 1], 1e-3))
+    steps = max(float(np.abs(np.diff(log, axis=axis)).mean()) for axis in (0, 1))
+    if steps < CONTRAST_MIN:
+        raise SwatchUnreadable(NO_CLOTH)
+    parts = np.asarray(cv2.resize(log, (4, 4), interpolation=cv2.INTER_AREA))
+    if float(parts.std()) > UNLIKE_MAX:
+        raise SwatchUnreadable(NO_CLOTH)
+
+
+def _worked_size(levels: Levels) -> Light:
+    """To linear light, then averaged down to WORK_SIDE_PX: light averages, levels do not."""
+    scale = WORK_SIDE_PX / max(levels.shape[:2])
+    if scale >= 1:
+        return LINEAR_OF_LEVEL[levels]
+    linear = cv2.LUT(levels, np.round(LINEAR_OF_LEVEL * 65535).astype(np.uint16))
+    size = (max(1, round(levels.shape[1] * scale)), max(1, round(levels.shape[0] * scale)))
+    small = cv2.resize(linear, size, interpolation=cv2.INTER_AREA)
+    return small.astype(np.float32) * np.float32(1 / 65535)
