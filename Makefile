@@ -31,7 +31,7 @@ check: $(STAMPS)/dev ## lint, type check, test
 chaos: $(STAMPS)/dev ## the queue under fire for some minutes; CHAOS="--seed 7 --jobs 1000" to choose
 	@$(BIN)/python -m tests.chaos $(CHAOS)
 
-bench: $(STAMPS)/dev ## measure what README.md and bench/RESULTS.md quote
+bench: $(STAMPS)/dev $(STAMPS)/bench ## measure what README.md and bench/RESULTS.md quote
 	@$(BIN)/python -m bench
 
 clean: ## remove what was installed and built, keep the data
@@ -47,6 +47,13 @@ $(STAMPS)/dev: $(STAMPS)/runtime $(STAMPS)/debian requirements-dev.txt requireme
 	@echo "Installing requirements-dev.txt and requirements-gpu.txt (5.5 GB) into $(VENV) ..."
 	@$(PIP) -r requirements-dev.txt -r requirements-gpu.txt
 	@touch $@
+
+# The queues that ours is measured against, apart from our own environment.
+$(STAMPS)/bench: bench/requirements.txt
+	@echo "Installing bench/requirements.txt into $(VENV)/bench ..."
+	@$(PYTHON) -m venv $(VENV)/bench
+	@$(VENV)/bench/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@mkdir -p $(STAMPS) && touch $@
 
 # Where we may install them. Elsewhere the tests that need them fail and say which are missing.
 $(STAMPS)/debian:

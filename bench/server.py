@@ -1,0 +1,59 @@
+"""A PostgreSQL of the benches' own, in a temporary folder with the server's default settings, and
+databases in it: empty ones for the peers, migrated and seeded ones for the house."""
+
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, LiteralString
+
+import psycopg
+from psycopg import sql
+
+from bench.stack import ROOT
+from models import database
+from models.settings import settings
+
+
+@contextmanager
+def running_server() -> Iterator[str]:
+    """The URL of a fresh server; it and its data are gone afterwards."""
+    folder = Path(tempfile.mkdtemp(prefix="estilista-bench-"))
+    try:
+        yield database.embedded_url(folder)
+    finally:
+        database.engine().dispose()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def new_database(server_url: str) -> str:
+    """The URL of an empty database."""
+    name = f"bench_{secrets.token_hex(4)}"
+    with psycopg.connect(server_url, autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    head, _, query = server_url.partition("?")
+    return f"{head.rsplit('/', 1)[0]}/{name}" + (f"?{query}" if query else "")
+
+
+def new_house(server_url: str, **environment: str) -> str:
+    """A migrated, seeded database, and this process's settings pointing to it."""
+    url = new_database(server_url)
+    data_dir = tempfile.mkdtemp(prefix="estilista-bench-files-")
+    wanted = {"DATABASE_URL": url, "DATA_DIR": data_dir, "LOG_LEVEL": "WARNING"}
+    os.environ |= wanted | environment
+    for cached in (settings, database.url, database.direct_url, database.engine):
+        cached.cache_clear()
+    for command in (["-m", "alembic", "upgrade", "head"], ["seed.py"]):
+        subprocess.run([sys.executable, *command], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+    return url
+
+
+def row(url: str, statement: LiteralString, *values: Any) -> Any:
+    """The first row that a statement returns."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        return connection.execute(statement, values).fetchone()
