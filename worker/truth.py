@@ -34,7 +34,7 @@ CELL_SAMPLES_MIN = 24
 LIT_SAMPLES = 30_000
 LIT_WITHIN = 0.1  # of the light that flat cloth gets
 
-PANELS_JUDGED = 4  # the largest: fronts and legs
+PANELS_JUDGED = 3  # the largest: the fronts and a leg
 GRID_PER_CM = 10.0  # a panel is laid flat on a grid of (rows, columns)
 GRID = (512, 256)
 SLOWEST_PER_CM, FASTEST_PER_CM = 0.15, 3.0  # slower is shading, faster than pixels can show
