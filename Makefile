@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMPS := $(VENV)/stamps
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
-DEBIAN := chromium
+DEBIAN := chromium pgbouncer wrk
 
 # Given on the command line or in the environment; devops/run.py and the settings read them.
 export PORT HOST DATA_DIR TEST_DATABASE_URL

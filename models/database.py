@@ -80,7 +80,11 @@ def direct_url() -> str:
 
 
 def is_pooled() -> bool:
-    """True behind a transaction pooler (PgBouncer, Neon's -pooler host)."""
+    """True behind a transaction pooler (PgBouncer, Neon's -pooler host).
+
+    A pooler that nobody told us about refuses our first connection: it does not take `options`."""
+    if settings().database_pooled is not None:
+        return settings().database_pooled is True
     host = make_url(url()).host or ""
     return settings().database_direct_url is not None or "-pooler." in host
 
