@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import jwt
 from fastapi import APIRouter, Depends, Form, Request, Response
+from fastapi.concurrency import run_in_threadpool
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel
 
@@ -73,13 +74,20 @@ bearer = HTTPBearer(auto_error=False, description="JWT from /auth/token, or an A
 Bearer = Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]
 
 
-def _principal(request: Request, credentials: Bearer) -> Principal | None:
+async def _principal(request: Request, credentials: Bearer) -> Principal | None:
     """None without a credential. Raises Unauthorized for one that is not good, and Forbidden for a
-    write that another site made a browser send."""
+    write that another site made a browser send.
+
+    It goes to a thread only where it asks the database: who polls without a credential is spared
+    the way there and back."""
     cookie = request.cookies.get(session_cookie())
     if cookie is not None:  # a bearer token beside it does not exempt
         refuse_other_sites(request)
-    found = _bearer_principal(credentials) if credentials else _browsers_principal(cookie)
+    found = None
+    if credentials is not None:
+        found = await run_in_threadpool(_bearer_principal, credentials)
+    elif cookie is not None:
+        found = await run_in_threadpool(_browsers_principal, cookie)
     request.state.principal = found
     return found
 
@@ -96,10 +104,8 @@ def _bearer_principal(credentials: HTTPAuthorizationCredentials) -> Principal:
         return Principal(f"user:{user.id}", PERMISSIONS[user.role], user.id, user.username)
 
 
-def _browsers_principal(cookie: str | None) -> Principal | None:
+def _browsers_principal(cookie: str) -> Principal | None:
     """A session that is over is no credential: an open shop stays open for its browser."""
-    if cookie is None:
-        return None
     with database.transaction() as session:
         found = sessions.find(session, cookie)
     if found is None:
@@ -142,7 +148,7 @@ class Needs:
     def __init__(self, permission: str) -> None:
         self.permission = permission
 
-    def __call__(self, asking: Asking) -> Principal:
+    async def __call__(self, asking: Asking) -> Principal:
         if asking is None:
             raise Unauthorized("Inicia sesión para continuar.")
         asking.need(self.permission)
@@ -152,10 +158,10 @@ class Needs:
 class ShopNeeds(Needs):
     """The same for shop routes: where SHOP_ACCESS is open, nobody needs to sign in."""
 
-    def __call__(self, asking: Asking) -> Principal:
+    async def __call__(self, asking: Asking) -> Principal:
         if asking is None and settings().shop_is_open:
             return ANYONE
-        return super().__call__(asking)
+        return await super().__call__(asking)
 
 
 def make_token(user_id: int) -> str:

@@ -1,4 +1,7 @@
-"""What routes depend on: one transaction a request, who is asking, and from where."""
+"""What routes depend on: one transaction a request, who is asking, and from where.
+
+What only looks at the request is `async`: a plain function would be sent to a thread and back.
+"""
 
 import contextlib
 from collections.abc import Iterator
@@ -35,7 +38,7 @@ def _actor(request: Request) -> str:
 Transaction = Annotated[Session, Depends(_transaction, scope="function")]
 
 
-def client_address(request: Request) -> str:
+async def client_address(request: Request) -> str:
     """The client's address; X-Forwarded-For is believed for TRUSTED_PROXY_HOPS entries only."""
     hops = settings().trusted_proxy_hops
     forwarded = request.headers.get("x-forwarded-for", "").split(",")
@@ -55,7 +58,7 @@ def count_against_limit(kind: str, address: str, at_most: int, per_seconds: int 
         limits.hit(session, f"{kind}:{address}", at_most, per_seconds)
 
 
-def order_id(id: str) -> UUID:
+async def order_id(id: str) -> UUID:
     """Clients of the older paths treat ids as opaque. Raises NotFound for what cannot be one."""
     try:
         return UUID(id)
@@ -66,7 +69,7 @@ def order_id(id: str) -> UUID:
 OrderId = Annotated[UUID, Depends(order_id)]
 
 
-def base_url(request: Request) -> str:
+async def base_url(request: Request) -> str:
     """Where clients reach us, without a slash at the end. Older deployments set PUBLIC_BASE_URL to
     where files are served."""
     base = (settings().public_base_url or str(request.base_url)).rstrip("/")

@@ -19,7 +19,7 @@ from api.schemas import (
     OrderedFabric,
     QueueRead,
 )
-from models import generations, queue, swatches
+from models import database, generations, queue, swatches
 from models.settings import settings
 from models.views import CutView, GenerationView, Waiting
 
@@ -70,18 +70,21 @@ def create(
     dependencies=[Depends(ShopNeeds(READ_ORDERS))],
 )
 def read(
-    id: UUID,
-    session: Transaction,
-    base: BaseUrl,
-    response: Response,
-    if_none_match: Annotated[str | None, Header()] = None,
-) -> GenerationRead | Response:
-    """How an order is doing; cheap to poll with If-None-Match."""
-    view = generations.read(session, id)
-    body = _answer(view, base, response)
-    if if_none_match is not None and response.headers["ETag"] in if_none_match:
-        return Response(status_code=304, headers=dict(response.headers))
-    return body
+    id: UUID, base: BaseUrl, if_none_match: Annotated[str | None, Header()] = None
+) -> Response:
+    """How an order is doing; cheap to poll with If-None-Match: then one small query says whether
+    there is anything to tell. The answer is valid as it is made and goes out as it is."""
+    with database.reading() as session:
+        state = generations.state(session, id) if if_none_match is not None else None
+        if state is not None and _etag(id, state.version, None) in str(if_none_match):
+            headers = _headers(_etag(id, state.version, None), state.settled)
+            return Response(status_code=304, headers=headers)
+        view = generations.read(session, id)
+    headers = _headers_of(view)
+    if if_none_match is not None and headers["ETag"] in if_none_match:
+        return Response(status_code=304, headers=headers)
+    body = generation_read(view, base).model_dump_json()
+    return Response(body, headers=headers, media_type="application/json")
 
 
 @router.post("/{id}/cancel", responses={409: {"description": "already settled"}})
@@ -93,19 +96,23 @@ def cancel(
 
 
 def _answer(view: GenerationView, base: str, response: Response) -> GenerationRead:
-    body = generation_read(view, base)
-    response.headers["ETag"] = _etag(view)
-    response.headers["Cache-Control"] = "private, no-cache"
-    if view.status not in queue.SETTLED:
-        response.headers["Retry-After"] = str(POLL_SECONDS)
-    return body
+    response.headers.update(_headers_of(view))
+    return generation_read(view, base)
 
 
-def _etag(view: GenerationView) -> str:
+def _headers_of(view: GenerationView) -> dict[str, str]:
+    return _headers(_etag(view.id, view.version, view.waiting), view.status in queue.SETTLED)
+
+
+def _headers(etag: str, settled: bool) -> dict[str, str]:
+    retry = {} if settled else {"Retry-After": str(POLL_SECONDS)}
+    return {"ETag": etag, "Cache-Control": "private, no-cache"} | retry
+
+
+def _etag(id: UUID, version: int, waiting: Waiting | None) -> str:
     """Weak: changes with every move of a job, and with the place in the queue."""
-    waiting = view.waiting and (view.waiting.ahead, view.waiting.workers_online)
-    state = f"{view.id} {view.version} {waiting}"
-    return f'W/"{hashlib.sha256(state.encode()).hexdigest()[:20]}"'
+    place = waiting and (waiting.ahead, waiting.workers_online)
+    return f'W/"{hashlib.sha256(f"{id} {version} {place}".encode()).hexdigest()[:20]}"'
 
 
 def generation_read(view: GenerationView, base: str) -> GenerationRead:

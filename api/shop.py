@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, UploadFile
+from fastapi import APIRouter, Depends, Response, UploadFile
 
 from api.auth import PLACE_ORDERS, READ_CATALOGUE, READ_ORDERS, Principal, ShopNeeds
 from api.deps import Address, BaseUrl, OrderId, Transaction, count_against_limit
@@ -19,7 +19,7 @@ from api.schemas import (
     UploadResponse,
 )
 from api.swatches import UploadRefused, WidthMm, keep_photo, read_capped
-from models import catalogue, generations, swatches
+from models import catalogue, database, generations, swatches
 from models.database import Session
 from models.errors import InvalidInput, NotFound
 from models.settings import settings
@@ -70,10 +70,19 @@ def generate(
     )
 
 
-@router.get("/jobs/{id}", dependencies=[Depends(ShopNeeds(READ_ORDERS))])
-def read_job(id: OrderId, session: Transaction, base: BaseUrl) -> JobResponse:
-    """How an order is doing. Never rate-limited: one refusal would end an old client's wait."""
-    view = generations.read(session, id)
+@router.get(
+    "/jobs/{id}", response_model=JobResponse, dependencies=[Depends(ShopNeeds(READ_ORDERS))]
+)
+def read_job(id: OrderId, base: BaseUrl) -> Response:
+    """How an order is doing. Never rate-limited: one refusal would end an old client's wait. The
+    answer is valid as it is made and goes out as it is."""
+    with database.reading() as session:
+        view = generations.read(session, id)
+    body = job_response(view, base).model_dump_json()
+    return Response(body, media_type="application/json")
+
+
+def job_response(view: GenerationView, base: str) -> JobResponse:
     return JobResponse(
         request_id=view.id,
         status=OLD_STATUS[view.status],

@@ -37,6 +37,7 @@ __all__ = [
     "engine",
     "is_pooled",
     "one_statement",
+    "reading",
     "transaction",
     "url",
 ]
@@ -146,7 +147,22 @@ def one_statement() -> Iterator[Session]:
 
     Raises what `transaction` raises, and RuntimeError at a second statement: what belongs together
     belongs in a transaction."""
-    with _domain_errors(), OneStatement(engine(), expire_on_commit=False) as session:
+    with _autocommitting(OneStatement) as session:
+        yield session
+
+
+@contextlib.contextmanager
+def reading() -> Iterator[Session]:
+    """A session for statements that only read, each of them by itself, as quickly.
+
+    Raises what `transaction` raises."""
+    with _autocommitting(Session) as session:
+        yield session
+
+
+@contextlib.contextmanager
+def _autocommitting(kind: type[Session]) -> Iterator[Session]:
+    with _domain_errors(), kind(engine(), expire_on_commit=False) as session:
         if is_pooled():  # the limits need SET LOCAL, and that a transaction
             with session.begin():
                 yield session

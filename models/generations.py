@@ -358,6 +358,20 @@ def read(session: Session, id: UUID) -> GenerationView:
     return views[0]
 
 
+STATE = text("""
+SELECT CAST(sum(version) AS bigint) AS version,
+       coalesce(bool_and(settled_at IS NOT NULL) FILTER (WHERE stage = 'final'),
+                bool_and(settled_at IS NOT NULL)) AS settled
+  FROM jobs WHERE generation_id = :id HAVING NOT bool_or(status = 'pending')
+""")
+
+
+def state(session: Session, id: UUID) -> Row[Any] | None:
+    """`version` and `settled` as GenerationView would say, from one index probe. None while a job
+    waits, for then what clients see changes with the queue; and where there is no such order."""
+    return session.execute(STATE, {"id": id}).one_or_none()
+
+
 def read_many(session: Session, ids: Sequence[UUID]) -> list[GenerationView]:
     """Newest first; ids that do not exist are left out."""
     orders: dict[UUID, list[Row[Any]]] = {}

@@ -63,9 +63,7 @@ class Settings(BaseSettings):
 
     database_url: SecretStr | None = None  # empty: embedded PostgreSQL in data_dir
     database_direct_url: SecretStr | None = None  # for LISTEN and migrations behind a pooler
-    database_pooled: bool | None = (
-        None  # empty: if DATABASE_DIRECT_URL is set or the host is Neon's
-    )
+    database_pooled: bool | None = None  # empty: if a direct URL is set, or the host is Neon's
     database_pool_size: int = Field(default=8, ge=1, le=64)
 
     public_base_url: str | None = None  # empty: as the request came in
