@@ -74,6 +74,7 @@ class Loop:
         self._unanswered: UUID | None = None  # a claim that was sent: nobody said how it ended
         self._claimed_at = 0.0
         self._worked_at = -BUSY_AFTER_WORK_SECONDS
+        self._others_work = False  # somebody renders: should they die, nobody else would notice
 
     def run(self, bell: Bell) -> None:
         """Work until told to stop. A database that is away is waited for."""
@@ -170,6 +171,7 @@ class Loop:
             with transaction() as session:
                 for job_id in queue.expire(session):
                     log.warning("expired", extra={"job_id": job_id})
+                self._others_work = queue.in_progress(session) > 0
             self._expired_at = time.monotonic()
 
     def _process(self, held: queue.Claim, lease: Lease, made: Rendering | None = None) -> str:
@@ -261,7 +263,8 @@ class Loop:
 
     def _pause_seconds(self) -> float:
         """Poll faster while there was work lately or somebody else has some; ± 20 % jitter."""
-        busy = time.monotonic() - self._worked_at < BUSY_AFTER_WORK_SECONDS
+        lately = time.monotonic() - self._worked_at < BUSY_AFTER_WORK_SECONDS
+        busy = lately or self._others_work
         seconds = min(settings().poll_seconds, BUSY_POLL_SECONDS if busy else BEAT_SECONDS)
         return seconds * random.uniform(0.8, 1.2)  # noqa: S311
 

@@ -11,11 +11,11 @@ from models.database import one_statement, transaction
 from models.errors import DatabaseUnavailable, EngineFailed, StorageError, SwatchUnreadable
 from models.letter import Letter
 from models.storage import storage
-from tests.orders import let_backoff_pass, let_leases_lapse, place, sql
+from tests.orders import claim, let_backoff_pass, let_leases_lapse, place, sql
 from tests.workers import drape_loop, loop_with
 from worker.engines import Order, Rendering, Tick
 from worker.engines.mock import MockEngine
-from worker.loop import UNFIT_AFTER_FAILURES, Loop, Unfit
+from worker.loop import BUSY_POLL_SECONDS, EXPIRE_SECONDS, UNFIT_AFTER_FAILURES, Loop, Unfit
 
 pytestmark = pytest.mark.usefixtures("clean")
 
@@ -47,6 +47,17 @@ def status() -> str:
 
 def test_there_is_nothing_to_do_in_an_empty_queue() -> None:
     assert drape_loop().work_once() is False
+
+
+def test_an_idle_worker_looks_more_often_while_somebody_else_renders() -> None:
+    idle = drape_loop()
+    assert idle.work_once() is False
+    assert idle._pause_seconds() > BUSY_POLL_SECONDS * 1.2
+    place()
+    claim("somebody else")
+    idle._expired_at = -EXPIRE_SECONDS
+    assert idle.work_once() is False
+    assert idle._pause_seconds() <= BUSY_POLL_SECONDS * 1.2
 
 
 def test_a_job_ends_with_a_verified_picture_in_storage() -> None:
