@@ -35,6 +35,7 @@ class Lease:
         self.held = held
         self.lease_seconds = lease_seconds
         self.renew_every_seconds = min(RENEW_EVERY_SECONDS, lease_seconds / 3)
+        self.waiting: Leases | None = None  # jobs whose turn comes after this one: kept alive too
         self._renewed_at = self._looked_at = started
         self._stopping = stopping
 
@@ -51,6 +52,8 @@ class Lease:
                 self._look(now)
         except DatabaseUnavailable as error:
             self._tolerate(now, error)
+        if self.waiting is not None:
+            self.waiting.keep()
 
     def _renew(self, share: float, now: float) -> None:
         with one_statement() as session:
@@ -78,11 +81,15 @@ class Leases:
 
     def tick(self, share: float) -> None:
         """Tick all; raises Stopping, and LeaseLost when none is left to work for."""
+        self.keep(share)
+        if not self._kept:
+            raise LeaseLost("the whole batch was canceled or taken back")
+
+    def keep(self, share: float = 0.0) -> None:
+        """Tick all that are not lost. Raises Stopping."""
         for lease in list(self._kept):
             try:
                 lease.tick(share)
             except LeaseLost as error:
                 log.warning("lease lost in a batch", extra={"reason": error})
                 self._kept.remove(lease)
-        if not self._kept:
-            raise LeaseLost("the whole batch was canceled or taken back")

@@ -97,7 +97,8 @@ class Loop:
         self._worked_at = self._claimed_at
         batch = [self._lease(job) for job in (held, *self._more_like(held))]
         together = self._rendered_together(batch) if len(batch) > 1 else {}
-        for lease in batch:
+        for number, lease in enumerate(batch, 1):
+            lease.waiting = Leases(batch[number:])
             failed = self._process(lease.held, lease, together.get(lease.held.claim)) == "retry"
             self._failures_in_a_row = self._failures_in_a_row + 1 if failed else 0
         if self._failures_in_a_row >= UNFIT_AFTER_FAILURES:

@@ -109,6 +109,7 @@ class _Pair:
             storage_fault_share=0.0,
             hang_share=0.0,
             break_share=0.0,
+            batch_max=1,
             kill_at=None,
             kill_after=0,
         )

@@ -48,6 +48,7 @@ class Workload:
     render_seconds: tuple[float, float]
     faults: Faults
     lapses_need_a_cause: bool = False
+    batch_max: int = 1  # jobs that a worker takes and renders together
     different_orders: int = ALL_DIFFERENT  # fewer: equal ones share their pictures
     seconds_at_most: float = 600.0
 
@@ -234,6 +235,7 @@ class _Trial:
             storage_fault_share=faults.storage_share,
             hang_share=faults.hang_share,
             break_share=faults.break_share,
+            batch_max=self._workload.batch_max,
             kill_at=chance.choice(POINTS) if doomed else None,
             kill_after=chance.randint(0, KILL_AFTER_AT_MOST),
         )

@@ -10,7 +10,7 @@ import resource
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -26,7 +26,7 @@ from models.errors import EngineFailed, SwatchUnreadable
 from models.letter import Letter
 from worker import loop
 from worker.colour import bgr_of_hex, encoded
-from worker.engines import Picture, Rendering, Tick
+from worker.engines import Order, Picture, Rendering, Tick
 
 Point = Literal[
     "before COMMIT of claim",
@@ -78,6 +78,7 @@ class Spec:
     storage_fault_share: float
     hang_share: float  # of renders: no tick for two leases, and then it goes on
     break_share: float  # of renders: the engine raises
+    batch_max: int  # jobs that are rendered together
     kill_at: Point | None
     kill_after: int  # times that it passes that point unharmed
 
@@ -146,12 +147,17 @@ class ChaosEngine:
         self._chance = chance
         self._points = points
         self._journal = journal
+        self.batch_max = spec.batch_max
 
     def setup(self) -> None:
         cv2.setNumThreads(1)
 
     def render(self, letter: Letter, swatch: bytes | None, tick: Tick) -> Rendering:
-        self._meet_fate(letter)
+        return self.render_batch([Order(letter, swatch)], tick)[0]
+
+    def render_batch(self, orders: Sequence[Order], tick: Tick) -> list[Rendering]:
+        for order in orders:
+            self._meet_fate(order.letter)
         self._spend(self._chance.uniform(*self._spec.render_seconds), tick)
         if self._chance.random() < self._spec.hang_share:
             self._journal.note("hung render")
@@ -160,7 +166,10 @@ class ChaosEngine:
             self._journal.note("broken render")
             raise self._chance.choice([EngineFailed("NaN"), MemoryError(), ZeroDivisionError()])
         self._points.passing("rendered")
-        return Rendering(flat_picture(letter.fabric_hex), {"engine": self.name})
+        return [
+            Rendering(flat_picture(order.letter.fabric_hex), {"engine": self.name})
+            for order in orders
+        ]
 
     def _meet_fate(self, letter: Letter) -> None:
         if fate(letter) == POISON:

@@ -100,6 +100,22 @@ def zombies(options: argparse.Namespace) -> Workload:
     return Workload("zombies", jobs, 8, 1.0, (0.6, 0.95), faults, seconds_at_most=60.0)
 
 
+def batches(options: argparse.Namespace) -> Workload:
+    """Workers take three jobs at once; sometimes the engine cannot render them together, and then
+    the second and third wait for longer than a lease. None of that may cost a lease."""
+    return Workload(
+        "batches",
+        options.targeted_jobs // 2,
+        4,
+        2.0,
+        (0.9, 1.3),
+        Faults(break_share=0.15),
+        lapses_need_a_cause=True,
+        batch_max=3,
+        seconds_at_most=90.0,
+    )
+
+
 def frozen(options: argparse.Namespace) -> Workload:
     """Connections that are open and say nothing any more: a worker must not wait for ever."""
     faults = Faults(frozen_links=3)
@@ -138,5 +154,6 @@ WORKLOADS: dict[str, Callable[[argparse.Namespace], Workload]] = {
     "puts": puts,
     "zombies": zombies,
     "shared": shared,
+    "batches": batches,
     "frozen": frozen,
 }

@@ -328,6 +328,29 @@ def test_a_batch_holds_only_orders_of_one_size() -> None:
     assert sql("SELECT status FROM jobs WHERE generation_id = :id", id=other) == "pending"
 
 
+def test_jobs_of_a_batch_keep_their_leases_while_each_is_rendered_on_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The engine cannot render them together: while the first is rendered the others wait."""
+    monkeypatch.setattr("worker.lease.RENEW_EVERY_SECONDS", 0.0)
+    for _ in range(3):
+        place()
+
+    class Apart(BatchingEngine):
+        def render_batch(self, orders: Sequence[Order], tick: Tick) -> list[Rendering]:
+            raise EngineFailed("not together")
+
+        def render(self, letter: Letter, swatch: bytes | None, tick: Tick) -> Rendering:
+            let_leases_lapse()
+            tick(0.5)
+            with transaction() as session:
+                assert queue.expire(session) == []
+            return super().render(letter, swatch, tick)
+
+    loop_with(Apart()).work_once()
+    assert sql("SELECT count(*) FROM jobs WHERE status = 'completed' AND attempts = 1") == 3
+
+
 def test_losing_one_job_of_a_batch_sinks_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("worker.lease.LOOK_EVERY_SECONDS", 0.0)
     first, second = place(), place()
