@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import Protocol
 
 from models.errors import NotFound, StorageError
 from models.patience import Tick, nothing
@@ -111,13 +111,11 @@ class FolderStorage:
         return b"".join(self.open(key).chunks)
 
     def open(self, key: str) -> Reading:
-        try:
-            file = self._path(key).open("rb")
-        except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
-            raise NotFound(MISSING) from None
-        except OSError as error:
-            raise StorageError(f"cannot read {key}: {error.strerror}") from error
-        return Reading(os.fstat(file.fileno()).st_size, _chunks(file, key))
+        path = self._path(key)
+        if not path.is_file():
+            raise NotFound(MISSING)
+        with _failing_as(f"cannot read {key}"):
+            return Reading(path.stat().st_size, _chunks(path, key))
 
     def delete(self, key: str) -> None:
         with _failing_as(f"cannot delete {key}"):
@@ -183,8 +181,9 @@ def _make_names_durable(folder: Path, top: Path) -> None:
             return
 
 
-def _chunks(file: BinaryIO, key: str) -> Iterator[bytes]:
-    with file, _failing_as(f"cannot read {key}"):
+def _chunks(path: Path, key: str) -> Iterator[bytes]:
+    """Opens the file with the first chunk: a client that goes away before leaves none open."""
+    with _failing_as(f"cannot read {key}"), path.open("rb") as file:
         while chunk := file.read(CHUNK_BYTES):
             yield chunk
 
