@@ -100,9 +100,7 @@ def quieten(server_url: str) -> None:
 
 
 def main() -> None:
-    print(
-        "| one 60 s job | renewals | WAL of the queue, B | with product rows, B | HOT | bar |"
-    )
+    print("| one 60 s job | renewals | WAL of the queue, B | with product rows, B | HOT | bar |")
     print("|---|---|---|---|---|---|")
     with running_server() as server_url:
         quieten(server_url)
