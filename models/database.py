@@ -28,6 +28,7 @@ from sqlalchemy.orm import ORMExecuteState, Session
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from models.errors import Conflict, DatabaseUnavailable, InvalidInput
+from models.once import Once
 from models.settings import settings
 
 __all__ = [
@@ -66,14 +67,14 @@ AUTOCOMMIT = {"isolation_level": "AUTOCOMMIT"}
 PING_AFTER_IDLE_SECONDS = 0.2  # used a moment ago: believed to be alive; a restart takes longer
 
 
-@lru_cache
+@Once
 def url() -> str:
     """The database's URL for SQLAlchemy; starts the embedded server if none is configured."""
     given = settings().database_url
     return _for_psycopg(given.get_secret_value() if given else embedded_url(settings().data_dir))
 
 
-@lru_cache
+@Once
 def direct_url() -> str:
     """The URL that reaches PostgreSQL itself: for migrations and LISTEN."""
     given = settings().database_direct_url
@@ -96,7 +97,7 @@ def _for_psycopg(given: str) -> str:
     return f"postgresql+psycopg://{rest}" if scheme in ("postgres", "postgresql") else given
 
 
-@lru_cache
+@Once
 def engine() -> Engine:
     """The process's pool of connections: small, and quick to say that it is empty."""
     made = create_engine(

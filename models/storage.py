@@ -11,11 +11,11 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
 
 from models.errors import NotFound, StorageError
+from models.once import Once
 from models.patience import Tick, nothing
 from models.settings import settings
 
@@ -193,7 +193,7 @@ def _stored(key: str, path: Path) -> Stored:
     return Stored(key, status.st_size, datetime.fromtimestamp(status.st_mtime, UTC))
 
 
-@lru_cache
+@Once
 def storage() -> Storage:
     """The store that the settings choose. boto3 is loaded only where it is used."""
     if settings().storage_backend == "r2":
