@@ -5,7 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMPS := $(VENV)/stamps
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
-DEBIAN := chromium pgbouncer wrk
+# Debian's package, and the program that we need of it where that has another name.
+DEBIAN := chromium pgbouncer wrk nginx prometheus:promtool
 
 # Given on the command line or in the environment; devops/run.py and the settings read them.
 export PORT HOST DATA_DIR TEST_DATABASE_URL
@@ -55,12 +56,16 @@ $(STAMPS)/bench: bench/requirements.txt
 	@$(VENV)/bench/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	@mkdir -p $(STAMPS) && touch $@
 
-# Where we may install them. Elsewhere the tests that need them fail and say which are missing.
-$(STAMPS)/debian:
-	@missing=""; \
-	for tool in $(DEBIAN); do command -v $$tool >/dev/null || missing="$$missing $$tool"; done; \
+# Where we may install them. Elsewhere the tests of chromium, pgbouncer and wrk fail, those of nginx and
+# promtool are skipped, and both say what is missing. Without systemd nothing of it is started.
+$(STAMPS)/debian: Makefile
+	@missing=""; PATH="$$PATH:/usr/sbin"; \
+	for tool in $(DEBIAN); do \
+	  command -v "$${tool#*:}" >/dev/null || missing="$$missing $${tool%:*}"; \
+	done; \
 	if [ -n "$$missing" ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-	  echo "Installing$$missing from Debian ..."; apt-get -qq update && \
-	  apt-get -qq install -y --no-install-recommends $$missing >/dev/null; \
+	  echo "Installing$$missing from Debian ..."; export DEBIAN_FRONTEND=noninteractive; \
+	  apt-get -qq update && \
+	  apt-get -qq install -y --no-install-recommends $$missing </dev/null >/dev/null; \
 	fi || true
 	@mkdir -p $(STAMPS) && touch $@

@@ -20,7 +20,7 @@ from tests.certificates import make_chain
 from tests.orders import some_color_id, sql
 
 CONF = ROOT / "devops" / "nginx" / "nginx.conf"
-WAIT_SECONDS = 20.0
+WAIT_SECONDS = 60.0
 
 
 def nginx_program() -> str:
