@@ -28,6 +28,7 @@ READ_CATALOGUE, WRITE_CATALOGUE = "catalogue:read", "catalogue:write"
 READ_ORDERS, WRITE_ORDERS, PLACE_ORDERS = "orders:read", "orders:write", "orders:place"
 READ_OPERATIONS, WRITE_OPERATIONS = "operations:read", "operations:write"
 MANAGE_PEOPLE = "people:manage"
+MANAGE_CLIENTS = "clients:manage"
 EVERYTHING = frozenset(
     {
         READ_CATALOGUE,
@@ -38,12 +39,13 @@ EVERYTHING = frozenset(
         READ_OPERATIONS,
         WRITE_OPERATIONS,
         MANAGE_PEOPLE,
+        MANAGE_CLIENTS,
     }
 )
 PERMISSIONS: dict[str, frozenset[str]] = {
     "owner": EVERYTHING,
-    "merchandiser": EVERYTHING - {WRITE_OPERATIONS, MANAGE_PEOPLE},
-    "stylist": frozenset({READ_CATALOGUE, READ_ORDERS, PLACE_ORDERS}),
+    "merchandiser": EVERYTHING - {WRITE_OPERATIONS, MANAGE_PEOPLE, MANAGE_CLIENTS},
+    "stylist": frozenset({READ_CATALOGUE, READ_ORDERS, PLACE_ORDERS, MANAGE_CLIENTS}),
     "ops": frozenset({READ_CATALOGUE, READ_OPERATIONS, WRITE_OPERATIONS}),  # no client's orders
     "viewer": frozenset({READ_CATALOGUE}),
 }

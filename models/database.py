@@ -106,6 +106,7 @@ def engine() -> Engine:
         max_overflow=0,
         pool_timeout=2,
         pool_recycle=240,
+        hide_parameters=True,  # an error is logged, and they may be a client's name
         pool_use_lifo=True,  # the connection used last comes first: the others can go idle
         connect_args=CONNECT if is_pooled() else DIRECT,
     )

@@ -38,6 +38,7 @@ SELECT g.id FROM generations g
  WHERE g.created_at < :before
    AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.generation_id = g.id
                                          AND j.status IN ('pending', 'processing'))
+   AND NOT EXISTS (SELECT 1 FROM client_looks l WHERE l.generation_id = g.id)
  ORDER BY g.id LIMIT :batch
 """)
 
@@ -59,5 +60,6 @@ def forget_swatches(session: Session) -> list[str]:
 
 
 def old_orders(session: Session, before: datetime) -> list[UUID]:
-    """The oldest settled orders from before then, one batch."""
+    """The oldest settled orders from before then, one batch. What is in a client's book stays for
+    as long as the client is in it."""
     return list(session.scalars(OLD_ORDERS, {"before": before, "batch": PRUNE_BATCH}).all())

@@ -96,6 +96,8 @@ def seeded(migrated: str) -> str:
 
 
 TRANSIENT = (
+    "clients",
+    "doomed_objects",
     "jobs",
     "images",
     "generations",

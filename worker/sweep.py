@@ -3,6 +3,7 @@
 orphans      pictures without a row, whose claim is dead, older than the grace period
 swatches     clients' photos past their time, and their bytes
 old orders   settled before RETENTION_DAYS, with their pictures; off unless that is set
+erased       pictures of erased clients that the store had refused to delete
 """
 
 import logging
@@ -11,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 from uuid import UUID
 
-from models import history, retention
+from models import erasures, history, retention
 from models.database import transaction
 from models.logs import start_logging
 from models.settings import settings
@@ -30,6 +31,7 @@ def main() -> None:
         "orphans": sweep_orphans(storage(), now),
         "swatches": sweep_swatches(storage(), now),
         "orders": prune(storage(), now),
+        "doomed_left": erasures.delete_doomed(storage()),
     }
     log.info("swept", extra=done)
 

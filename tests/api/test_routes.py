@@ -24,6 +24,7 @@ PLACE, READ, WRITE = "orders:place", "orders:read", "orders:write"
 SEE, EDIT = "catalogue:read", "catalogue:write"
 WATCH, RUN = "operations:read", "operations:write"
 PEOPLE = "people:manage"
+CLIENTS = "clients:manage"
 
 
 @dataclass(frozen=True)
@@ -124,9 +125,9 @@ TABLE: dict[str, str | Shop] = {
     "POST /console/account/sessions/{id}/revoke": SEE,
 }
 MAY: dict[str, set[str]] = {
-    "owner": {SEE, EDIT, READ, WRITE, PLACE, WATCH, RUN, PEOPLE},
+    "owner": {SEE, EDIT, READ, WRITE, PLACE, WATCH, RUN, PEOPLE, CLIENTS},
     "merchandiser": {SEE, EDIT, READ, WRITE, PLACE, WATCH},
-    "stylist": {SEE, READ, PLACE},
+    "stylist": {SEE, READ, PLACE, CLIENTS},
     "ops": {SEE, WATCH, RUN},  # sees no client's orders
     "viewer": {SEE},
 }
