@@ -11,6 +11,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.language import told
 from models.errors import (
     Conflict,
     DatabaseUnavailable,
@@ -133,20 +134,20 @@ def answer(
     details: list[dict[str, Any]] | None = None,
     headers: dict[str, str] | None = None,
 ) -> Response:
-    """One error in the shape that this path speaks."""
+    """One error in the shape that this path speaks; the older paths speak Spanish only."""
     for beginning, tell in told_by.items():
         if request.url.path.startswith(beginning):
-            return tell(request, status, message)
+            return tell(request, status, told(message))
     if request.url.path.startswith(V1):
         body: dict[str, Any] = {
             "type": f"urn:estilista:problem:{code}",
             "title": HTTPStatus(status).phrase,
             "status": status,
-            "detail": message,
+            "detail": told(message, code),
             "code": code,
         }
         if details:
-            body["errors"] = details
+            body["errors"] = [found | {"detail": told(found["detail"])} for found in details]
         return JSONResponse(body, status, headers, media_type=PROBLEM)
     old: dict[str, Any] = {"code": status, "message": message}
     if details:

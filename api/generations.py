@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Header, Response
 from api.auth import PLACE_ORDERS, READ_ORDERS, Principal, ShopNeeds
 from api.deps import Address, BaseUrl, Transaction, count_against_limit
 from api.files import link
+from api.language import told
 from api.schemas import (
     CutRead,
     ErrorRead,
@@ -166,7 +167,8 @@ def _cut(job: CutView) -> CutRead:
 
 
 def _error(job: CutView) -> ErrorRead:
-    return ErrorRead(code=job.error_code or "error", detail=job.reason)
+    code = job.error_code or "error"
+    return ErrorRead(code=code, detail=told(job.reason, code))
 
 
 def _image(base: str, job: CutView) -> ImageRead:

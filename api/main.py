@@ -18,6 +18,7 @@ from api import (
 from api.body_limit import BodyLimit
 from api.envelope import Envelope
 from api.errors import LastResort, add_error_handlers
+from api.language import Speaking
 from api.pages import (
     console_catalogue,
     console_operations,
@@ -75,6 +76,7 @@ def create_app() -> FastAPI:
         ],
         expose_headers=["ETag", "Location", "Retry-After", "X-Request-Id"],
     )
+    app.add_middleware(Speaking)
     app.add_middleware(Envelope)
     return app
 

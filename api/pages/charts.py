@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from api.pages.spoken import MONTHS
+from api.pages import spoken
 
 WIDTH, HEIGHT, LEFT, BASE = 960.0, 240.0, 44.0, 212.0
 TOP = 12.0
@@ -49,7 +49,7 @@ def day_chart(days: Sequence[tuple[date, int, int]]) -> Chart:
     every = -(-len(days) // LABELS_MOST)
     bars = [
         Bar(
-            label=f"{day.day} {MONTHS[day.month - 1]}",
+            label=spoken.day_short(day),
             is_labelled=(len(days) - 1 - n) % every == 0,
             x=round(LEFT + place * (n + GAP_SHARE / 2), 2),
             y=round(BASE - orders * scale, 2),

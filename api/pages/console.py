@@ -4,7 +4,6 @@ Every page is a form or a list that works without JavaScript; what moves by itse
 static_console/. Pages call the same functions as the JSON API.
 """
 
-import tomllib
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -25,13 +24,14 @@ from api.auth import (
 )
 from api.errors import told_by
 from api.files import link
+from api.language import Sentences, others, told
 from api.pages import spoken
 from api.pages.bundle import BUNDLE, CONSOLE_BUNDLE
 
 HERE = Path(__file__).parent
 HOME = "/console"
 SIGN_IN = f"{HOME}/sign-in"
-STRINGS: dict[str, Any] = tomllib.loads((HERE / "console_es.toml").read_text(encoding="utf-8"))
+STRINGS = Sentences("console")
 NAV = (  # page, permission to see it, address
     ("orders", READ_ORDERS, f"{HOME}/orders"),
     ("catalogue", READ_CATALOGUE, f"{HOME}/catalogue"),
@@ -60,6 +60,7 @@ TEMPLATES.globals |= {
     "home": HOME,
     "house": BUNDLE,
     "bundle": CONSOLE_BUNDLE,
+    "languages": others,
     "link": partial(link, ""),  # the page and its pictures have one origin
 }
 
@@ -71,6 +72,8 @@ def page(
 ) -> HTMLResponse:
     """One page of the console. `?said=` names the sentence about what was just done."""
     said = STRINGS["said"].get(request.query_params.get("said", ""), "")
+    if values.get("error"):  # a refusal from below, to be said on a form
+        values["error"] = told(values["error"])
     html = TEMPLATES.get_template(f"{name}.html").render(
         principal=principal,
         nav=[(key, url) for key, permission, url in NAV if principal and principal.may(permission)],
@@ -92,7 +95,7 @@ def back(url: str, said: str, **values: Any) -> RedirectResponse:
 
 def url_with(request: Request, **changes: Any) -> str:
     """This page's address with some of its query changed; None takes a part out."""
-    query: Mapping[str, Any] = dict(request.query_params) | {"said": None} | changes
+    query: Mapping[str, Any] = dict(request.query_params) | {"said": None, "lang": None} | changes
     kept = {name: value for name, value in query.items() if value not in (None, "")}
     return f"{request.url.path}?{urlencode(kept)}" if kept else request.url.path
 

@@ -4,11 +4,9 @@ The page carries the catalogue; everything after that goes through the JSON API 
 """
 
 import gzip
-import tomllib
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
@@ -17,6 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from api.auth import Asking
 from api.deps import Transaction
 from api.files import link
+from api.language import Sentences, others
 from api.pages import bundle
 from api.pages.console import SIGN_IN
 from models import catalogue
@@ -24,7 +23,7 @@ from models.catalogue import FabricFamily, Look
 from models.settings import settings
 
 HERE = Path(__file__).parent
-STRINGS: dict[str, Any] = tomllib.loads((HERE / "strings_es.toml").read_text(encoding="utf-8"))
+STRINGS = Sentences("strings")
 TEMPLATES = Environment(
     loader=FileSystemLoader(HERE / "templates"),
     autoescape=True,
@@ -32,6 +31,8 @@ TEMPLATES = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
+
+VARY = "Accept-Encoding, Accept-Language, Cookie"
 
 router = APIRouter(include_in_schema=False)
 router.include_router(bundle.router)
@@ -43,7 +44,7 @@ def floor(request: Request, transaction: Transaction, asking: Asking) -> Respons
         return RedirectResponse(f"{SIGN_IN}?next=/", 303)
     families = catalogue.shop_families(transaction)
     looks = catalogue.active_looks(transaction)
-    headers = {"Cache-Control": "private, no-cache", "Vary": "Accept-Encoding"}
+    headers = {"Cache-Control": "private, no-cache", "Vary": VARY}
     page = html(families, looks).encode()
     if "gzip" in request.headers.get("accept-encoding", ""):
         page, headers["Content-Encoding"] = gzip.compress(page, compresslevel=6), "gzip"
@@ -57,6 +58,20 @@ def html(families: Sequence[FabricFamily], looks: Sequence[Look]) -> str:
         looks=looks,
         t=STRINGS["page"],
         js=STRINGS["js"],
+        family_name=family_name,
+        cut_name=cut_name,
+        languages=others(),
         bundle=bundle.BUNDLE,
         link=partial(link, ""),  # the page and its pictures have one origin
     )
+
+
+def family_name(family: FabricFamily) -> str:
+    """As this language calls it; else as the catalogue does."""
+    names: dict[str, str] = STRINGS["catalogue"]["family"]
+    return names.get(family.family_id, family.display_name)
+
+
+def cut_name(look: Look) -> str:
+    names: dict[str, str] = STRINGS["catalogue"]["cut"]
+    return names.get(look.cut, look.name)

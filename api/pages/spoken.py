@@ -1,29 +1,39 @@
-"""Times, durations and numbers as a person in Mexico reads them."""
+"""Times, durations and numbers as a person reads them, in the language of the request."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
-MONTHS = ["ene", "feb", "mar", "abr", "may", "jun", "jul", "ago", "sep", "oct", "nov", "dic"]
+from api.language import Sentences
+
+STRINGS = Sentences("strings")
 MINUTE, HOUR, DAY = 60, 3600, 86400
+UNITS = (("seconds_ago", MINUTE, 1), ("minutes_ago", HOUR, MINUTE), ("hours_ago", DAY, HOUR))
 
 
 def ago(at: datetime) -> str:
     """How long ago: «hace 3 min»; a date where it is more than a week."""
-    seconds = (datetime.now(UTC) - at).total_seconds()
+    seconds, words = (datetime.now(UTC) - at).total_seconds(), STRINGS["spoken"]
     if seconds < 5:
-        return "ahora"
-    if seconds < MINUTE:
-        return f"hace {seconds:.0f} s"
-    if seconds < HOUR:
-        return f"hace {seconds // MINUTE:.0f} min"
-    if seconds < DAY:
-        return f"hace {seconds // HOUR:.0f} h"
-    return f"hace {seconds // DAY:.0f} d" if seconds < 7 * DAY else day(at)
+        return str(words["now"])
+    for key, below, unit in (*UNITS, ("days_ago", 7 * DAY, DAY)):
+        if seconds < below:
+            return str(words[key].format(n=int(seconds // unit)))
+    return day(at)
 
 
 def day(at: datetime) -> str:
     at = at.astimezone(UTC)
-    return f"{at.day} {MONTHS[at.month - 1]} {at.year}"
+    parts = {"day": at.day, "month": month(at), "year": at.year}
+    return str(STRINGS["spoken"]["day"].format(**parts))
+
+
+def day_short(at: date) -> str:
+    """Without the year: «3 nov»."""
+    return str(STRINGS["spoken"]["day_short"].format(day=at.day, month=month(at)))
+
+
+def month(at: date) -> str:
+    return str(STRINGS["spoken"]["months"][at.month - 1])
 
 
 def moment(at: datetime) -> str:
@@ -59,7 +69,7 @@ def shown(value: Any) -> str:
     if value is None or value == "":
         return "–"
     if isinstance(value, bool):
-        return "sí" if value else "no"
+        return str(STRINGS["spoken"]["yes" if value else "no"])
     if isinstance(value, float):
         return f"{value:g}"
     if isinstance(value, dict):

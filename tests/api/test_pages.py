@@ -192,7 +192,7 @@ def test_the_page_weighs_little(client: httpx.Client) -> None:
 
 
 def _sentence(key: str) -> Any:
-    branch: Any = floor.STRINGS["js"]
+    branch: Any = floor.STRINGS.of["es"]["js"]
     for name in key.split("."):
         branch = branch[name]
     return branch

@@ -6,6 +6,7 @@ export const BOTH = "ambos";
 const CLOTH = "tela";
 const CUT = "corte";
 const ORDER = "orden";
+const LANGUAGE = "lang";
 
 /** Fires "change" whenever the cloth or the cut is another one. */
 class Choice extends EventTarget {
@@ -31,8 +32,10 @@ class Choice extends EventTarget {
 
 export const choice = new Choice();
 
-/** What the address asked for: {colorId, cut, orderId}, each null when absent. */
+/** What the address asked for: {colorId, cut, orderId}, each null when absent. The language that it
+ *  asked for is kept in a cookie from now on. */
 export function asked() {
+  remember(LANGUAGE, null);
   const query = new URLSearchParams(location.search);
   return { colorId: query.get(CLOTH), cut: query.get(CUT), orderId: query.get(ORDER) };
 }

@@ -3,6 +3,7 @@
 import { BOTH, asked, choice, rememberOrder } from "./choice.js";
 import * as chooser from "./chooser.js";
 import { Refused } from "./http.js";
+import * as menu from "./menu.js";
 import { cancel, follow, isSettled, place, read } from "./order.js";
 import * as photo from "./photo.js";
 import * as recent from "./recent.js";
@@ -213,6 +214,7 @@ async function begin() {
   chooser.wire(onPick);
   photo.wire(onPick);
   viewer.wire();
+  menu.wire();
   recent.wire(show);
   choice.addEventListener("change", showConfirm);
   see.addEventListener("click", order);

@@ -1,5 +1,6 @@
 // What this tab has shown: order ids in sessionStorage, everything else read again from the server.
 
+import { cutName } from "./chooser.js";
 import { Refused } from "./http.js";
 import { read } from "./order.js";
 import { node } from "./stage.js";
@@ -75,7 +76,7 @@ function thumbnail(order) {
   item.type = "button";
   item.dataset.id = order.id;
   const image = node("img");
-  const cuts = order.cuts.map(({ name }) => name).join(", ");
+  const cuts = order.cuts.map(({ cut, name }) => cutName(cut) ?? name).join(", ");
   image.src = order.images[0].url;
   image.alt = t("recent.item", { cloth: order.cloth.name, cut: cuts });
   image.decoding = "async";

@@ -1,6 +1,7 @@
 // The stage: an invitation, the chosen cloth laid out to scale, or the suits of one order. Every
 // picture's caption is written from the order that made it, never from what is chosen now.
 
+import { cutName } from "./chooser.js";
 import { isSettled } from "./order.js";
 import { line, t, tCode, tCount } from "./strings.js";
 
@@ -106,7 +107,7 @@ class Figure {
   async load(order, entry, image, actions) {
     this.loading = image.id;
     const picture = node("img", "suit-picture");
-    picture.alt = t("stage.alt", { cut: lower(entry.name), cloth: order.cloth.name });
+    picture.alt = t("stage.alt", { cut: named(entry), cloth: order.cloth.name });
     picture.src = image.url;
     try {
       await picture.decode();
@@ -115,7 +116,7 @@ class Figure {
       return;
     }
     if (this.loading !== image.id || !figures.has(this.cut)) return;
-    const caption = t("viewer.caption", { cloth: order.cloth.name, cut: lower(entry.name) });
+    const caption = t("viewer.caption", { cloth: order.cloth.name, cut: named(entry) });
     this.shown = { id: image.id, orderId: order.id, url: image.url, caption, alt: picture.alt };
     this.root.removeAttribute("data-stale");
     this.neutral(false);
@@ -123,7 +124,7 @@ class Figure {
     this.describe(order, entry, image);
     this.say(this.latest.order, this.latest.entry, image, actions);
     if (image.stage === "final") {
-      announce.textContent = t("stage.done", { cloth: order.cloth.name, cut: lower(entry.name) });
+      announce.textContent = t("stage.done", { cloth: order.cloth.name, cut: named(entry) });
     }
   }
 
@@ -131,7 +132,7 @@ class Figure {
     const former = this.frame.querySelector(".suit-open");
     const button = node("button", "suit-open");
     button.type = "button";
-    const what = { cloth: order.cloth.name, cut: lower(entry.name) };
+    const what = { cloth: order.cloth.name, cut: named(entry) };
     button.setAttribute("aria-label", t("stage.open", what));
     button.addEventListener("click", () => actions.open(this.shown.url));
     if (former) {
@@ -152,7 +153,7 @@ class Figure {
     const words = node("div");
     words.append(
       node("p", "caption-cloth", order.cloth.name),
-      facts(t("stage.of_cut", { cut: lower(entry.name) }), order.cloth.code),
+      facts(t("stage.of_cut", { cut: named(entry) }), order.cloth.code),
     );
     const notes = [...new Set(image.degraded.map((code) => tCode("degraded", code)))];
     for (const note of notes) words.append(node("p", "caption-notes", note));
@@ -235,7 +236,7 @@ function instead(order, entry, cancel, again) {
       return { title, text, percent: entry.progress, button: cancel };
     }
     case "failed": {
-      const failed = t("stage.failed_cut", { cut: lower(entry.name) });
+      const failed = t("stage.failed_cut", { cut: named(entry) });
       const { code, detail } = entry.error ?? {};
       const why = detail && detail !== code ? detail : t("stage.failed_line");
       return { tone: "alarm", title: failed, text: why, button: again };
@@ -267,7 +268,7 @@ function pendingCaption(order, entry) {
   const words = node("div");
   words.append(
     node("p", "caption-cloth", order.cloth.name),
-    facts(t("stage.of_cut", { cut: lower(entry.name) })),
+    facts(t("stage.of_cut", { cut: named(entry) })),
   );
   return words;
 }
@@ -299,8 +300,9 @@ function best(images, cut) {
   return own.find((image) => image.stage === "final") ?? own[0] ?? null;
 }
 
-function lower(name) {
-  return name.toLocaleLowerCase(document.documentElement.lang);
+// In the page's language; a cut that is no longer offered keeps the name that its order has.
+function named({ cut, name }) {
+  return (cutName(cut) ?? name).toLocaleLowerCase(document.documentElement.lang);
 }
 
 // Each fact stays whole where the line breaks.

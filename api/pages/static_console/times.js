@@ -1,6 +1,7 @@
 // Times come in UTC; whoever looks at them lives somewhere.
 
-const EXACT = new Intl.DateTimeFormat("es-MX", { dateStyle: "medium", timeStyle: "medium" });
+const { lang } = document.documentElement;
+const EXACT = new Intl.DateTimeFormat(lang, { dateStyle: "medium", timeStyle: "medium" });
 
 export function sayTimes(root) {
   for (const time of root.querySelectorAll("time[datetime]")) {
