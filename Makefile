@@ -12,7 +12,7 @@ DEBIAN := chromium pgbouncer wrk nginx prometheus:promtool
 export PORT HOST DATA_DIR TEST_DATABASE_URL
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check chaos bench clean
+.PHONY: help run test check fuzz chaos bench clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,6 +28,9 @@ check: $(STAMPS)/dev ## lint, type check, test
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/python -m pytest
+
+fuzz: $(STAMPS)/dev ## requests made up from openapi.json, many more than in `make test`
+	@SCHEMA_EXAMPLES=200 $(BIN)/python -m pytest tests/api/test_schema.py
 
 chaos: $(STAMPS)/dev ## the queue under fire for some minutes; CHAOS="--seed 7 --jobs 1000" to choose
 	@$(BIN)/python -m tests.chaos $(CHAOS)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Literal
 
 from fastapi import APIRouter, Depends, Response
+from fastapi.responses import PlainTextResponse
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
@@ -142,7 +143,11 @@ def _gauge(name: str, meaning: str, value: float) -> Metric:
     return GaugeMetricFamily(name, meaning, value=value)
 
 
-@router.get("/metrics", dependencies=[Depends(ShopNeeds(READ_OPERATIONS))])
+@router.get(
+    "/metrics",
+    dependencies=[Depends(ShopNeeds(READ_OPERATIONS))],
+    response_class=PlainTextResponse,
+)
 def metrics(session: Transaction) -> Response:
     """Prometheus text."""
     registry = CollectorRegistry()

@@ -18,6 +18,7 @@ from api import (
 from api.body_limit import BodyLimit
 from api.envelope import Envelope
 from api.errors import LastResort, add_error_handlers
+from api.document import DocumentedApp
 from api.language import Speaking
 from api.pages import (
     console_catalogue,
@@ -34,7 +35,7 @@ from models.settings import settings
 def create_app() -> FastAPI:
     """The whole application, configured by the settings."""
     start_logging()
-    app = FastAPI(
+    app = DocumentedApp(
         title="Estilista virtual",
         version=settings().app_version,
         docs_url=None,
