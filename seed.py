@@ -15,7 +15,7 @@ from models.accounts import ensure_owner
 from models.database import Session, transaction
 from models.settings import ROOT, settings
 from models.storage import storage
-from worker.weave import load_draft, weave
+from worker.weave import Draft, load_draft, weave
 
 ASSETS = ROOT / "assets"
 OWNER_NAME = "owner"
@@ -56,11 +56,14 @@ def seed_family(session: Session, entry: dict[str, Any], sort: int) -> None:
     missing = catalogue.missing_color_ids(session, [f["color_id"] for f in entry["fabric"]])
     fabrics = [_fabric_fields(f) for f in entry["fabric"] if f["color_id"] in missing]
     catalogue.add_to_family(session, family, fabrics)
+    for fabric in entry["fabric"]:
+        catalogue.add_facts(session, fabric["color_id"], _facts(_draft_of(fabric)))
 
 
 def _fabric_fields(entry: dict[str, Any]) -> dict[str, Any]:
     """Weave the cloth and store its tile and thumbnail."""
-    tile = weave(load_draft(ASSETS / "cloth" / f"{entry['cloth']}.toml"))
+    draft = _draft_of(entry)
+    tile = weave(draft)
     content = tile.png()
     sha256 = hashlib.sha256(content).hexdigest()
     name = f"catalogue/{entry['color_id']}-{sha256[:16]}"
@@ -76,6 +79,19 @@ def _fabric_fields(entry: dict[str, Any]) -> dict[str, Any]:
         "swatch_kind": "tile",
         "swatch_width_mm": tile.width_mm,
         "thumbnail_key": f"{name}-thumb.jpg",
+    } | _facts(draft)
+
+
+def _draft_of(entry: dict[str, Any]) -> Draft:
+    return load_draft(ASSETS / "cloth" / f"{entry['cloth']}.toml")
+
+
+def _facts(draft: Draft) -> dict[str, Any]:
+    """What the shop tells about a cloth."""
+    return {
+        "pattern": draft.pattern,
+        "composition": draft.composition,
+        "weight_g_m2": draft.weight_g_m2,
     }
 
 

@@ -67,6 +67,8 @@ class Fabric(Base):
             name="swatch_whole",
         ),
         CheckConstraint("swatch_width_mm > 0", name="swatch_width_mm"),
+        CheckConstraint("weight_g_m2 > 0", name="weight_g_m2"),
+        CheckConstraint("pattern IN ('plain', 'stripe', 'check', 'texture')", name="pattern"),
         Index(None, "fabric_family_id"),
         Index("fabrics_swatch_key", "swatch_key", postgresql_where=text("swatch_key IS NOT NULL")),
     )
@@ -83,6 +85,10 @@ class Fabric(Base):
     swatch_kind: Mapped[str | None]
     swatch_width_mm: Mapped[float | None]
     thumbnail_key: Mapped[str | None]
+    mill: Mapped[str | None]  # who wove it
+    composition: Mapped[str | None]  # "85 % lana merino, 15 % cachemir"
+    weight_g_m2: Mapped[int | None]
+    pattern: Mapped[str | None]
     created_at: Mapped[CreatedAt]
     updated_at: Mapped[UpdatedAt]
     family: Mapped[FabricFamily] = relationship(back_populates="fabrics")
@@ -358,6 +364,16 @@ def put_look(session: Session, cut: str, name: str, sort: int, fields: dict[str,
 def missing_color_ids(session: Session, color_ids: Sequence[str]) -> set[str]:
     known = session.scalars(select(Fabric.color_id).where(Fabric.color_id.in_(color_ids)))
     return set(color_ids) - set(known)
+
+
+def add_facts(session: Session, color_id: str, facts: dict[str, Any]) -> None:
+    """Say of a fabric what is known of its cloth, if nothing is and nobody has edited it."""
+    empty = (getattr(Fabric, name).is_(None) for name in facts)
+    untouched = Fabric.updated_at == Fabric.created_at
+    known = select(Fabric).where(Fabric.color_id == color_id, untouched, *empty)
+    for row in session.scalars(known):
+        for name, value in facts.items():
+            setattr(row, name, value)
 
 
 def add_to_family(session: Session, fields: dict[str, Any], fabrics: list[dict[str, Any]]) -> None:

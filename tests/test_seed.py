@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Row, text
 
+from models import catalogue
 from models.catalogue import active_looks, shop_families
 from models.database import transaction
 from models.storage import storage
@@ -77,3 +78,34 @@ def test_a_second_owner_is_never_made() -> None:
     run_python("seed.py", ADMIN_PASSWORD="otra-clave-distinta")
     assert _rows()["users"] == before
     assert [user.role for user in before].count("owner") == 1
+
+
+def test_every_starter_fabric_says_what_its_cloth_is() -> None:
+    with transaction() as session:
+        fabrics = [fabric for family in shop_families(session) for fabric in family.fabrics]
+    assert {fabric.pattern for fabric in fabrics} == {"plain", "stripe", "check", "texture"}
+    assert all("%" in (fabric.composition or "") for fabric in fabrics)
+    assert all(100 < (fabric.weight_g_m2 or 0) < 600 for fabric in fabrics)
+
+
+def test_facts_are_added_to_older_rows_that_nobody_edited() -> None:
+    nothing = {"pattern": None, "composition": None, "weight_g_m2": None}
+    facts = {"pattern": "plain", "composition": "100 % lana", "weight_g_m2": 250}
+    with transaction() as session:
+        family = shop_families(session)[0]
+        untouched, edited = family.fabrics[:2]
+        session.execute(
+            text(
+                "UPDATE fabrics SET pattern = NULL, composition = NULL, weight_g_m2 = NULL,"
+                " updated_at = CASE WHEN id = :edited THEN created_at + interval '1 s'"
+                " ELSE created_at END WHERE id IN (:untouched, :edited)"
+            ),
+            {"untouched": untouched.id, "edited": edited.id},
+        )
+        session.expire_all()
+        for fabric in (untouched, edited):
+            catalogue.add_facts(session, fabric.color_id, facts)
+        session.flush()
+        assert {name: getattr(untouched, name) for name in nothing} == facts
+        assert {name: getattr(edited, name) for name in nothing} == nothing
+        session.rollback()

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from worker.colour import LINEAR_OF_LEVEL, encoded
 from worker.draft import LARGEST_MM, Bools, Draft, Floats, Yarn, load_draft
 
-__all__ = ["WovenTile", "load_draft", "weave"]  # what a catalogue is woven with
+__all__ = ["Draft", "WovenTile", "load_draft", "weave"]  # what a catalogue is woven with
 
 PX_PER_CM = 40.0  # of the delivered tile, about
 SMALLEST_MM = 80.0  # shorter repeats are laid side by side, each with yarns of its own
