@@ -7,18 +7,20 @@ from api import (
     admin,
     auth,
     catalogue,
+    clients,
     files,
     generations,
     health,
+    lookbooks,
     operations,
     provenance,
     shop,
     swatches,
 )
 from api.body_limit import BodyLimit
+from api.document import DocumentedApp
 from api.envelope import Envelope
 from api.errors import LastResort, add_error_handlers
-from api.document import DocumentedApp
 from api.language import Speaking
 from api.pages import (
     console_catalogue,
@@ -55,6 +57,8 @@ def create_app() -> FastAPI:
         admin,
         health,
         operations,
+        clients,
+        lookbooks,
         sign_in,
         console_orders,
         console_catalogue,

@@ -36,3 +36,5 @@ def start_logging() -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=settings().log_level, handlers=[handler], force=True)
+    # Its lines hold queries, and so what somebody searched for; the API writes lines of its own.
+    logging.getLogger("uvicorn.access").disabled = True
