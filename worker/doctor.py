@@ -1,12 +1,14 @@
 """`python -m worker.doctor`: is this machine ready to work? Says what it finds; exits 0 or 1.
 
 Device, memory, weights, storage, database, clock, and one dry render by each configured engine.
+Where a photoreal engine is meant to run without a GPU, minutes or hours a picture: --allow-cpu.
 """
 
+import argparse
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -30,17 +32,20 @@ class Unwell(Exception):
     """What was looked at is not as it must be; the message says what and what to do."""
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Look at everything, also after a finding; returns the exit code."""
-    well = [_looked_at(name, look) for name, look in examinations()]
+    parser = argparse.ArgumentParser(prog="python -m worker.doctor", description=__doc__)
+    parser.add_argument("--allow-cpu", action="store_true", help="no GPU is no finding")
+    asked = parser.parse_args(arguments)
+    well = [_looked_at(name, look) for name, look in examinations(asked.allow_cpu)]
     return 0 if all(well) else 1
 
 
-def examinations() -> Iterator[tuple[str, Callable[[], str]]]:
+def examinations(allow_cpu: bool = False) -> Iterator[tuple[str, Callable[[], str]]]:
     """What is looked at, in order: a name, and a function that tells what it finds or raises."""
     engines = dict.fromkeys([settings().draft_engine, settings().chosen_final_engine])
     if PHOTOREAL & engines.keys():
-        yield "device", device
+        yield "device", partial(device, allow_cpu)
         yield "weights", partial(weights, settings().chosen_final_engine)
     yield "storage", stored
     yield "database", database
@@ -60,12 +65,15 @@ def _looked_at(name: str, look: Callable[[], str]) -> bool:
     return well
 
 
-def device() -> str:
+def device(allow_cpu: bool = False) -> str:
     """Card, driver, memory, and the number type that will be used."""
     import torch
 
     if not torch.cuda.is_available():
-        raise Unwell(f"torch {torch.__version__} sees no CUDA device: check the driver")
+        seen = f"torch {torch.__version__} sees no CUDA device"
+        if allow_cpu:
+            return f"{seen}: the CPU, float32, as was allowed"
+        raise Unwell(f"{seen}: check the driver")
     about = torch.cuda.get_device_properties(0)
     free, total = torch.cuda.mem_get_info(0)
     ids = needed(settings().chosen_final_engine, settings(), shelf())

@@ -11,7 +11,8 @@
 #   PYTHON         which Python makes the virtual environment       (python3)
 #   RESTARTS_MAX   crashes in a row after which this gives up       (8)
 #   STEADY_SECONDS a worker that lived this long did not crash at the start  (300)
-#   SKIP_DOCTOR    1: start without asking `python -m worker.doctor`, such as where there is no GPU
+#   ALLOW_CPU      1: a photoreal engine may run without a GPU, far too slow for clients: a rehearsal
+#   SKIP_DOCTOR    1: start without asking `python -m worker.doctor`
 #   BACKOFF_SECONDS pause after the first crash; doubles up to a minute      (1)
 #
 # Exit: 0 after SIGTERM or SIGINT, with the job handed back; else not 0, and the last line says why.
@@ -81,7 +82,7 @@ prepare() {
   fi
   exec 9>&-
   if [[ -z ${SKIP_DOCTOR:-} ]]; then
-    run "$VENV/bin/python" -m worker.doctor
+    run "$VENV/bin/python" -m worker.doctor ${ALLOW_CPU:+--allow-cpu}
   fi
   say "ready after $SECONDS s, final engine $engine"
 }

@@ -55,6 +55,23 @@ def test_a_worker_without_its_weights_does_not_start(migrated: str, tmp_path: Pa
     assert "python -m worker.weights pull" in answer.stderr
 
 
+def test_no_gpu_is_a_finding_unless_the_cpu_was_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(doctor.Unwell, match="no CUDA device"):
+        doctor.device()
+    assert "no CUDA device: the CPU, float32" in doctor.device(allow_cpu=True)
+
+
+def test_a_photoreal_engine_is_examined_with_its_device(
+    migrated: str, setting: Callable[..., None]
+) -> None:
+    setting(final_engine="sdxl_inpaint")
+    names = [name for name, _ in doctor.examinations()]
+    assert names[:2] == ["device", "weights"]
+
+
 def test_a_clock_that_is_wrong_is_found(
     migrated: str, monkeypatch: pytest.MonkeyPatch, setting: Callable[..., None]
 ) -> None:

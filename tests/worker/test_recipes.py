@@ -7,7 +7,14 @@ import pytest
 from pydantic import ValidationError
 
 from models.settings import Settings
-from worker.engines.sdxl_recipe import FULL, INPAINT, full_recipe, inpaint_recipe
+from worker.engines.sdxl_recipe import (
+    FULL,
+    INPAINT,
+    Recipe,
+    for_warming_up,
+    full_recipe,
+    inpaint_recipe,
+)
 
 
 def chosen(**values: Any) -> Settings:
@@ -75,6 +82,23 @@ def test_guidance_of_one_asks_once() -> None:
 def test_a_recipe_can_be_stored() -> None:
     stored = json.loads(json.dumps(INPAINT["standard"].as_json()))
     assert stored["controls"] == {"edges": 0.5, "tile": 0.4}
+
+
+ALL = [*INPAINT.values(), *FULL.values(), full_recipe(chosen(use_refiner=True))]
+
+
+@pytest.mark.parametrize("recipe", ALL, ids=lambda recipe: recipe.profile)
+@pytest.mark.parametrize("device", ["cuda", "cpu"])
+def test_warming_up_leaves_out_no_kind_of_step(recipe: Recipe, device: str) -> None:
+    few = for_warming_up(recipe, device)
+    assert few.kinds_of_steps() == recipe.kinds_of_steps()
+    assert few.steps <= 7 < recipe.steps
+
+
+def test_a_gpu_is_warmed_up_at_full_size_and_a_cpu_at_the_smallest() -> None:
+    standard = INPAINT["standard"]
+    assert for_warming_up(standard, "cuda").size_px == standard.size_px
+    assert for_warming_up(standard, "cpu").size_px == (64, 128)
 
 
 @pytest.mark.parametrize("mode", ["inpaint", "full", "mock"])

@@ -7,6 +7,7 @@ a weight) is an error: never another cloth, never a quieter picture.
 """
 
 from collections.abc import Hashable, Sequence
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from worker.engines.sdxl_denoise import Scene, denoise
 from worker.engines.sdxl_mask import Box, garment_box, pasted, scaled
 from worker.engines.sdxl_memory import Ladder
 from worker.engines.sdxl_pipeline import Pipeline, device_facts, load
-from worker.engines.sdxl_recipe import Recipe
+from worker.engines.sdxl_recipe import Recipe, for_warming_up
 from worker.engines.sdxl_stand import Stand, stand_of
 from worker.engines.sdxl_swatch import SwatchSight
 from worker.weights import Shelf
@@ -69,7 +70,7 @@ class SdxlInpaintEngine:
         return self._pipeline
 
     def setup(self) -> None:
-        """Load all and paint once, so that the first order does not wait.
+        """Load all and warm up, so that the first order does not wait.
 
         Raises WeightsMissing with what to pull, LookUnavailable with how to make a missing map.
         """
@@ -83,10 +84,20 @@ class SdxlInpaintEngine:
         cell_px = self._pipeline.cell_px
         for folder in folders:
             self._stands[folder.name] = stand_of(folder, self.recipe, cell_px, self._box)
-        self.render(self._plain_letter(), None, lambda _: None)
+        self._warm_up(folders[0])
+
+    def _warm_up(self, folder: Path) -> None:
+        """Paint this look, alone and, where that has shapes of its own, in the largest batch."""
+        device, trial = self.pipeline.device.type, copy(self)
+        trial.recipe = for_warming_up(self.recipe, device)
+        stand = stand_of(folder, trial.recipe, self.pipeline.cell_px, self._box)
+        trial._stands = {folder.name: stand}
+        order = Order(trial._plain_letter(), None)
+        for size in {1, self.batch_max} if device == "cuda" else {1}:
+            trial.render_batch([order] * size, lambda _: None)
 
     def _plain_letter(self) -> Letter:
-        """The first look in plain grey: for warming up."""
+        """The first look in plain grey."""
         stand = next(iter(self._stands.values()))
         height_px, width_px = stand.coverage.shape
         return Letter(

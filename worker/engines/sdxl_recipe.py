@@ -12,6 +12,7 @@ from typing import Any
 from models.settings import Settings
 
 Share = tuple[float, float]  # of the steps: from, until
+SMALLEST_PX = 64  # width of a picture that every level of the networks can still halve
 
 PROMPT = (
     "studio photograph of a tailored suit on a mannequin, natural drape, crisp woven cloth,"
@@ -61,6 +62,30 @@ class Recipe:
 
     def refines(self, step: int) -> bool:
         return step / self.steps >= self.refiner_from
+
+    def kinds_of_steps(self) -> set[tuple[bool, bool, bool]]:
+        """What the networks are asked for in some step or other: guided, controlled, refined."""
+        return {
+            (self.guides(step), bool(self.controls_at(step)), self.refines(step))
+            for step in range(self.steps)
+        }
+
+
+def for_warming_up(recipe: Recipe, device: str) -> Recipe:
+    """The least that must be painted before the first order, on a device of this torch type.
+
+    Fewer steps, as long as there is one of each kind. On CUDA at full size: kernels are chosen,
+    memory is reserved and graphs are compiled for the very shapes that will be painted. On a CPU
+    nothing is kept for a shape, so the smallest picture proves as much: that all parts run.
+    """
+    kinds = recipe.kinds_of_steps()
+    fewer = (replace(recipe, steps=steps) for steps in range(1, recipe.steps + 1))
+    recipe = next(few for few in fewer if few.kinds_of_steps() == kinds)
+    if device == "cuda":
+        return recipe
+    width, height = recipe.size_px
+    small = round(SMALLEST_PX * height / width / 32) * 32
+    return replace(recipe, size_px=(SMALLEST_PX, small))
 
 
 def _within(share: Share, step: int, steps: int) -> bool:
