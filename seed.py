@@ -14,7 +14,7 @@ from models import catalogue
 from models.accounts import ensure_owner
 from models.database import Session, transaction
 from models.settings import ROOT, settings
-from models.storage import storage
+from models.storage import put_named_by_hash, storage
 from worker.weave import Draft, load_draft, weave
 
 ASSETS = ROOT / "assets"
@@ -67,8 +67,9 @@ def _fabric_fields(entry: dict[str, Any]) -> dict[str, Any]:
     content = tile.png()
     sha256 = hashlib.sha256(content).hexdigest()
     name = f"catalogue/{entry['color_id']}-{sha256[:16]}"
-    storage().put(f"{name}.png", content, "image/png")
-    storage().put(f"{name}-thumb.jpg", tile.thumbnail_jpeg(THUMBNAIL_PX), "image/jpeg")
+    put_named_by_hash(storage(), f"{name}.png", content, "image/png")
+    thumbnail = tile.thumbnail_jpeg(THUMBNAIL_PX)
+    put_named_by_hash(storage(), f"{name}-thumb.jpg", thumbnail, "image/jpeg")
     return {
         "color_id": entry["color_id"],
         "name": entry["name"],

@@ -24,6 +24,7 @@ from models.settings import settings
 AUDIENCE = "estilista"
 SIGN_IN_WINDOW_SECONDS = 300
 SIGN_INS_PER_WINDOW = 10  # per user, and per address
+SIGN_INS_OF_ALL = 1000  # and of everybody together, who got past those
 READ_CATALOGUE, WRITE_CATALOGUE = "catalogue:read", "catalogue:write"
 READ_ORDERS, WRITE_ORDERS, PLACE_ORDERS = "orders:read", "orders:write", "orders:place"
 READ_OPERATIONS, WRITE_OPERATIONS = "operations:read", "operations:write"
@@ -192,6 +193,19 @@ def _user_id(token: str) -> int:
         raise Unauthorized("La sesión no es válida o ya venció.") from None
 
 
+def count_sign_in(address: str, username: str) -> None:
+    """One try, good or bad, of this user from this address. Raises RateLimited.
+
+    All tries together are counted last: who is refused for being one too many of his own cannot
+    lock out everybody else."""
+    for subject, at_most in (
+        (f"address:{address}", SIGN_INS_PER_WINDOW),
+        (f"user:{username}", SIGN_INS_PER_WINDOW),
+        ("all", SIGN_INS_OF_ALL),
+    ):
+        count_against_limit("sign-in", subject, at_most, SIGN_IN_WINDOW_SECONDS)
+
+
 router = APIRouter(tags=["auth"])
 
 
@@ -210,8 +224,7 @@ def sign_in(
     password: Annotated[str, Form(max_length=1000)],
 ) -> Token:
     """Exchange name and password for a bearer token (OAuth 2 password form)."""
-    for subject in (f"address:{address}", f"user:{username}"):
-        count_against_limit("sign-in", subject, SIGN_INS_PER_WINDOW, SIGN_IN_WINDOW_SECONDS)
+    count_sign_in(address, username)
     user = accounts.sign_in(session, username, password)
     response.headers["Cache-Control"] = "no-store"
     return Token(access_token=make_token(user.id), expires_in=settings().token_minutes * 60)

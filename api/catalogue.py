@@ -27,7 +27,7 @@ from models import catalogue, swatches
 from models.catalogue import Page
 from models.database import Session
 from models.errors import InvalidInput, NotFound
-from models.storage import storage
+from models.storage import put_named_by_hash, storage
 
 MAY_READ, MAY_WRITE = [Depends(Needs(READ_CATALOGUE))], [Depends(Needs(WRITE_CATALOGUE))]
 Limit = Annotated[int, Query(ge=1, le=200)]
@@ -190,9 +190,10 @@ def _swatch_fields(session: Session, base: str, url: str | None) -> dict[str, An
 
 
 def keep_picture(content: bytes, name: str) -> str:
-    """Store a picture of the catalogue under its own hash; returns the key."""
+    """Store a picture of the catalogue under its own hash; returns the key. Other bytes under that
+    name are a broken copy: it is replaced."""
     key = f"{PUBLIC_PREFIX}{name}-{hashlib.sha256(content).hexdigest()[:32]}.jpg"
-    storage().put(key, content, "image/jpeg")
+    put_named_by_hash(storage(), key, content, "image/jpeg")
     return key
 
 

@@ -55,7 +55,7 @@ def create(
             owner=orderer.owner,
             quality=order.quality,
             noise_seed=order.seed,
-            swatch=swatches.orderable(session, order.swatch_id) if order.swatch_id else None,
+            swatch=swatches.uploaded(session, order.swatch_id) if order.swatch_id else None,
             idempotency_key=idempotency_key,
             deadline=queue.clock_in(session, cancel_after) if cancel_after else None,
         ),

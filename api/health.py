@@ -13,14 +13,14 @@ from pydantic import BaseModel
 
 from api.auth import READ_OPERATIONS, ShopNeeds
 from api.deps import Transaction
-from models import database, migrations, queue, workers
-from models import metrics as figures
+from models import database, migrations, operations, queue, workers
 from models.errors import DatabaseUnavailable, StorageError
 from models.settings import settings
 from models.storage import storage
 
 router = APIRouter(tags=["operations"])
 Check = Literal["ok", "failed", "none"]
+HOUR = 3600.0
 
 
 class Health(BaseModel):
@@ -110,9 +110,10 @@ class QueueMetrics(Collector):
         for engine in {settings().draft_engine, settings().chosen_final_engine}:
             next_wait.add_metric([engine], queue.oldest_wait_seconds(self.session, engine))
         yield next_wait
-        median_seconds, p95_seconds = figures.waits_last_hour(self.session)
-        yield _gauge("queue_wait_median_seconds", "Order to first claim, last hour", median_seconds)
-        yield _gauge("queue_wait_p95_seconds", "Order to first claim, last hour", p95_seconds)
+        waits = operations.latencies(self.session, HOUR)
+        meaning = "Order to first claim, last hour"
+        yield _gauge("queue_wait_median_seconds", meaning, waits.wait_p50 or 0)
+        yield _gauge("queue_wait_p95_seconds", meaning, waits.wait_p95 or 0)
 
     def _renders(self) -> Iterator[Metric]:
         meaning = "of the last thousand pictures, last hour"
@@ -120,11 +121,11 @@ class QueueMetrics(Collector):
         seconds = GaugeMetricFamily(
             "render_seconds", f"Claim to stored picture, {meaning}", labels=["engine", "quantile"]
         )
-        for row in figures.renders_last_hour(self.session):
-            done.add_metric([row.engine], row.renders)
-            if row.median_seconds is not None:
-                seconds.add_metric([row.engine, "0.5"], row.median_seconds)
-                seconds.add_metric([row.engine, "0.95"], row.p95_seconds)
+        for row in operations.renders(self.session, HOUR):
+            done.add_metric([row.engine], row.pictures)
+            if row.render_p50 is not None:
+                seconds.add_metric([row.engine, "0.5"], row.render_p50)
+                seconds.add_metric([row.engine, "0.95"], row.render_p95)
         yield done
         yield seconds
 
@@ -134,7 +135,7 @@ class QueueMetrics(Collector):
             "Claims that ended without a picture, last hour",
             labels=["verb", "error_code"],
         )
-        for row in figures.attempts_last_hour(self.session):
+        for row in operations.attempts(self.session, HOUR):
             ended.add_metric([row.verb, row.error_code], row.attempts)
         return ended
 

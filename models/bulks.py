@@ -65,8 +65,8 @@ JOBS_BY_STATUS = text("""
 SELECT j.status, count(*) AS jobs FROM generations g JOIN jobs j ON j.generation_id = g.id
  WHERE g.bulk_id = :id GROUP BY j.status
 """)
-HOLD = text("""
-UPDATE jobs SET run_at = CASE WHEN :paused THEN timestamptz '9999-12-31'
+HOLD = text(f"""
+UPDATE jobs SET run_at = CASE WHEN :paused THEN {queue.HELD}
                             ELSE statement_timestamp() END
   FROM generations g
  WHERE g.bulk_id = :id AND jobs.generation_id = g.id AND jobs.status = 'pending'

@@ -16,7 +16,7 @@ from uuid import UUID
 from sqlalchemy import CheckConstraint, ForeignKey, Identity, Index, Row, text
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from models import queue, workers
+from models import queue, swatches, workers
 from models.base import Base, CreatedAt, UuidKey, uuid7
 from models.catalogue import Fabric, Look, orderable_fabric, orderable_looks
 from models.engines import ENGINES
@@ -27,6 +27,7 @@ from models.swatches import Swatch
 from models.views import CutView, GenerationView, Waiting
 
 Quality = Literal["preview", "final"]
+KEY_HOURS = 24  # how long an idempotency key stands for the order that it came with
 
 
 class IdempotencyMismatch(InvalidInput):
@@ -112,11 +113,14 @@ class Order:
 def place(session: Session, order: Order) -> UUID:
     """Write the generation and its jobs; the id is what clients poll.
 
-    The same idempotency key with the same order gives the same id and writes nothing. Raises
+    The same idempotency key with the same order gives the same id and writes nothing, for
+    KEY_HOURS, also where the swatch has expired since. Raises
     InvalidInput (names the field), IdempotencyMismatch (same key, other order) and QueueFull.
     """
     if (placed := _placed_before(session, order)) is not None:
         return placed
+    if order.swatch is not None:
+        swatches.refuse_expired(session, order.swatch)
     fabric = orderable_fabric(session, order.color_id, order.family_id)
     looks = orderable_looks(session, _checked_cuts(order.cuts))
     _refuse_full_queue(session, order)
@@ -314,6 +318,11 @@ PLACED_BEFORE = text("""
 SELECT id, request_sha256 FROM generations
  WHERE owner = :owner AND idempotency_key = :idempotency_key
 """)
+FORGET_KEY = text(f"""
+UPDATE generations SET idempotency_key = NULL, request_sha256 = NULL
+ WHERE owner = :owner AND idempotency_key = :idempotency_key
+   AND created_at < statement_timestamp() - interval '{KEY_HOURS} hours'
+""")
 SAME_KEY = text("SELECT pg_advisory_xact_lock(hashtextextended(:owner || ' ' || :key, 0))")
 
 
@@ -323,6 +332,7 @@ def _placed_before(session: Session, order: Order) -> UUID | None:
     # Two equal requests at once: the second waits here and then finds the first one's row.
     session.execute(SAME_KEY, {"owner": order.owner, "key": order.idempotency_key})
     who = {"owner": order.owner, "idempotency_key": order.idempotency_key}
+    session.execute(FORGET_KEY, who)
     row = session.execute(PLACED_BEFORE, who).one_or_none()
     if row is not None and row.request_sha256 != _request_sha256(order):
         raise IdempotencyMismatch("Esta clave de idempotencia ya se usó con otro pedido.")

@@ -1,4 +1,5 @@
-"""What the operations page shows: each engine's queue, the workers, and how fast pictures came.
+"""What the operations page and /metrics tell: each engine's queue, how fast pictures came, and what
+ended without one.
 
 Every statement is bounded: it reads the live rows of the queue, or the last SAMPLE settled ones.
 """
@@ -6,13 +7,14 @@ Every statement is bounded: it reads the live rows of the queue, or the last SAM
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
 from models.workers import FRESH_SECONDS
 
-SAMPLE = 500  # latencies are those of the last pictures, not of all time
+SAMPLE = 1000  # latencies are those of the last pictures, not of all time
 DEPTH_MOST = 10_001
 
 
@@ -33,7 +35,7 @@ class EngineQueue:
 
 @dataclass(frozen=True)
 class Latencies:
-    """Seconds of the last SAMPLE pictures; None before the first. `wait` is from the order to the
+    """Seconds; None before the first picture. `wait` is from the order to the
     first claim, `render` is a worker's own time."""
 
     pictures: int
@@ -71,10 +73,15 @@ SELECT asked.engine, m.mode, m.set_by, m.set_at, coalesce(w.pending, 0) AS pendi
   LEFT JOIN made p USING (engine)
  ORDER BY asked.engine
 """)
-LATENCIES = text(f"""
+# The last SAMPLE pictures by key; of those, the ones of the last :seconds. Null: all of them.
+LATELY = f"""
 WITH lately AS (
-    SELECT i.id, (i.timings_ms->>'total')::float8 / 1000 AS render FROM images i
-     ORDER BY i.id DESC LIMIT {SAMPLE}),
+    SELECT id, engine, render
+      FROM (SELECT id, engine, created_at, (timings_ms->>'total')::float8 / 1000 AS render
+              FROM images ORDER BY id DESC LIMIT {SAMPLE}) last
+     WHERE CAST(:seconds AS float8) IS NULL
+        OR created_at > statement_timestamp() - make_interval(secs => :seconds))"""
+LATENCIES = text(f"""{LATELY},
 waits AS (
     SELECT extract(epoch FROM j.started_at - j.created_at)::float8 AS wait
       FROM lately JOIN jobs j ON j.image_id = lately.id)
@@ -84,6 +91,18 @@ SELECT (SELECT count(*) FROM lately) AS pictures,
        (SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY render) FROM lately) AS render_p50,
        (SELECT percentile_cont(0.95) WITHIN GROUP (ORDER BY render) FROM lately) AS render_p95
 """)
+RENDERS = text(f"""{LATELY}
+SELECT engine, count(*) AS pictures,
+       percentile_cont(0.5) WITHIN GROUP (ORDER BY render) AS render_p50,
+       percentile_cont(0.95) WITHIN GROUP (ORDER BY render) AS render_p95
+  FROM lately GROUP BY engine
+""")
+# Index attempts_ended_at.
+ATTEMPTS = text("""
+SELECT verb, coalesce(error_code, '') AS error_code, count(*) AS attempts
+  FROM attempts WHERE ended_at > statement_timestamp() - make_interval(secs => :seconds)
+ GROUP BY verb, error_code
+""")
 
 
 def engine_queues(session: Session, engines: Sequence[str]) -> list[EngineQueue]:
@@ -92,5 +111,16 @@ def engine_queues(session: Session, engines: Sequence[str]) -> list[EngineQueue]
     return [EngineQueue(**row._mapping) for row in rows]
 
 
-def latencies(session: Session) -> Latencies:
-    return Latencies(**session.execute(LATENCIES).one()._mapping)
+def latencies(session: Session, seconds: float | None = None) -> Latencies:
+    """Of the last SAMPLE pictures; with `seconds`, of those that are no older."""
+    return Latencies(**session.execute(LATENCIES, {"seconds": seconds}).one()._mapping)
+
+
+def renders(session: Session, seconds: float) -> list[Row[Any]]:
+    """(engine, pictures, render_p50, render_p95) of the same pictures."""
+    return list(session.execute(RENDERS, {"seconds": seconds}).all())
+
+
+def attempts(session: Session, seconds: float) -> list[Row[Any]]:
+    """(verb, error_code, attempts): the claims that ended without a picture, and why."""
+    return list(session.execute(ATTEMPTS, {"seconds": seconds}).all())

@@ -308,8 +308,10 @@ SELECT :id, :generation_id, :owner, :cut, :stage, :engine, CAST(:letter AS json)
   FROM images WHERE fingerprint = :fingerprint ORDER BY id DESC LIMIT 1
 RETURNING 1
 """)
+# Nobody waits behind a job that comes later than its own would: one of a bulk order, or one held.
 LEADER = text("""
 SELECT id FROM jobs WHERE fingerprint = :fingerprint AND status = 'pending' AND leader_id IS NULL
+                      AND priority >= :priority AND run_at < '9999-01-01'
 UNION ALL
 SELECT id FROM jobs WHERE claim IS NOT NULL AND fingerprint = :fingerprint
  LIMIT 1
@@ -322,7 +324,8 @@ def _share(session: Session, row: dict[str, Any]) -> bool:
     session.execute(SAME_FINGERPRINT, {"fingerprint": row["fingerprint"]})
     if session.execute(ENQUEUE_COMPLETED, row).one_or_none() is not None:
         return True
-    row["leader_id"] = session.scalar(LEADER, {"fingerprint": row["fingerprint"]})
+    asked = {name: row[name] for name in ("fingerprint", "priority")}
+    row["leader_id"] = session.scalar(LEADER, asked)
     return False
 
 
@@ -515,6 +518,12 @@ def complete(session: Session, held: Claim, image: NewImage) -> None:
 # Backoff: exponential, capped, full jitter. Like every move that ends a claim without a picture, it
 # leaves a row in attempts.
 
+# What goes back to waiting does so at once, or with its bulk order where that is paused.
+
+HELD = "timestamptz '9999-12-31'"  # where the jobs of a paused bulk order wait for it to go on
+BACK_AT = f"""CASE WHEN EXISTS (SELECT 1 FROM generations g JOIN bulks b ON b.id = g.bulk_id
+                                WHERE g.id = jobs.generation_id AND b.paused)
+                   THEN {HELD} ELSE clock_timestamp() END"""
 ENDED = """
 WITH held AS (SELECT id, attempts, claim, worker, claimed_at FROM jobs WHERE claim = :claim
                  FOR UPDATE),
@@ -524,7 +533,7 @@ RETRY = text(f"""{ENDED}
 UPDATE jobs SET status = CASE WHEN jobs.attempts < max_attempts THEN 'pending' ELSE 'failed' END,
        settled_at = CASE WHEN jobs.attempts < max_attempts THEN NULL ELSE clock_timestamp() END,
        settled_by = CASE WHEN jobs.attempts < max_attempts THEN NULL ELSE jobs.claim END,
-       run_at = clock_timestamp()
+       run_at = {BACK_AT}
                 + random() * least(:cap_seconds, :base_seconds * 2 ^ jobs.attempts)
                   * interval '1 second',
        version = version + 1, claim = NULL, lease_until = NULL,
@@ -571,7 +580,7 @@ UPDATE jobs SET status = CASE WHEN gives_back OR jobs.attempts < max_attempts TH
                          ELSE 'released-too-often' END,
        attempts = jobs.attempts - CASE WHEN gives_back THEN 1 ELSE 0 END,
        releases = releases + 1, progress = 0,
-       version = version + 1, claim = NULL, lease_until = NULL, run_at = clock_timestamp()
+       version = version + 1, claim = NULL, lease_until = NULL, run_at = {BACK_AT}
   FROM held JOIN (SELECT id, releases < :releases_max AS gives_back FROM jobs) cap USING (id)
  WHERE jobs.id = held.id AND jobs.claim = :claim
 RETURNING jobs.id, status
@@ -590,7 +599,7 @@ def release(session: Session, held: Claim) -> None:
 # lock and the update the worker may have renewed. Index jobs_claim: the rows being processed, and
 # no others. An order past its deadline expires before it is started, and is canceled after.
 
-EXPIRE_LEASES = text("""
+EXPIRE_LEASES = text(f"""
 WITH lapsed AS (
     SELECT id, attempts, claim, worker, claimed_at FROM jobs
      WHERE claim IS NOT NULL AND lease_until < clock_timestamp()
@@ -600,7 +609,7 @@ ended AS (INSERT INTO attempts (job_id, attempt, claim, worker, claimed_at, verb
 UPDATE jobs SET status = CASE WHEN jobs.attempts < max_attempts THEN 'pending' ELSE 'failed' END,
        settled_at = CASE WHEN jobs.attempts < max_attempts THEN NULL ELSE clock_timestamp() END,
        error_code = 'worker-lost', error = NULL, progress = 0,
-       version = version + 1, claim = NULL, lease_until = NULL, run_at = clock_timestamp()
+       version = version + 1, claim = NULL, lease_until = NULL, run_at = {BACK_AT}
   FROM lapsed
  WHERE jobs.id = lapsed.id AND jobs.lease_until < clock_timestamp()
 RETURNING jobs.id, status

@@ -91,6 +91,25 @@ def other_bytes(key: str) -> StorageError:
     return StorageError(f"{key} does not hold the bytes that were sent")
 
 
+def put_named_by_hash(store: Storage, key: str, content: bytes, content_type: str) -> None:
+    """`put` for a key that names its content: other bytes under it can only be a broken copy, so
+    they are replaced. Raises StorageError."""
+    try:
+        store.put(key, content, content_type)
+    except StorageError:
+        if not _is_held_broken(store, key, content):
+            raise
+        store.delete(key)
+        store.put(key, content, content_type)
+
+
+def _is_held_broken(store: Storage, key: str, content: bytes) -> bool:
+    try:
+        return store.get(key) != content
+    except NotFound:
+        return False
+
+
 class FolderStorage:
     """A folder on this machine: for a laptop, for tests, and for a shop with a single server."""
 

@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, func, select, text
+from sqlalchemy import CheckConstraint, ColumnElement, func, select, text
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from models.base import Base, CreatedAt, UuidKey, uuid7
@@ -55,19 +55,27 @@ def add(
     return swatch
 
 
-def orderable(session: Session, id: UUID) -> Swatch:
-    """Raises InvalidInput when it is unknown or expired."""
-    return _fresh(session, Swatch.id == id)
+def uploaded(session: Session, id: UUID) -> Swatch:
+    """Raises InvalidInput when it is unknown. It may have expired: see `refuse_expired`."""
+    swatch = session.get(Swatch, id)
+    if swatch is None:
+        raise InvalidInput(GONE, "swatch_id")
+    return swatch
+
+
+def refuse_expired(session: Session, swatch: Swatch) -> None:
+    """Raises InvalidInput when it can no longer be ordered."""
+    _fresh(session, Swatch.id == swatch.id, "swatch_id")
 
 
 def orderable_by_key(session: Session, object_key: str) -> Swatch:
     """Raises InvalidInput when it is unknown or expired."""
-    return _fresh(session, Swatch.object_key == object_key)
+    return _fresh(session, Swatch.object_key == object_key, "swatch_url")
 
 
-def _fresh(session: Session, which: object) -> Swatch:
-    query = select(Swatch).where(which, Swatch.expires_at > func.now())  # type: ignore[arg-type]
+def _fresh(session: Session, which: ColumnElement[bool], field: str) -> Swatch:
+    query = select(Swatch).where(which, Swatch.expires_at > func.now())
     swatch = session.scalar(query)
     if swatch is None:
-        raise InvalidInput(GONE, "swatch_url")
+        raise InvalidInput(GONE, field)
     return swatch

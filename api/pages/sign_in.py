@@ -5,13 +5,8 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Form, Request, Response
 from fastapi.responses import RedirectResponse
 
-from api.auth import (
-    SIGN_IN_WINDOW_SECONDS,
-    SIGN_INS_PER_WINDOW,
-    refuse_other_sites,
-    session_cookie,
-)
-from api.deps import Address, Transaction, count_against_limit
+from api.auth import count_sign_in, refuse_other_sites, session_cookie
+from api.deps import Address, Transaction
 from api.pages.console import HOME, NAV, SIGN_IN, STRINGS, Anybody, back, local, page
 from models import accounts, database, sessions
 from models.errors import RateLimited, Unauthorized
@@ -40,10 +35,9 @@ def sign_in(
     password: Annotated[str, Form(max_length=1000)],
     next: Annotated[str, Form(max_length=2000)] = HOME,
 ) -> Response:
-    """Start a session; every try counts against the user's and the address's limit."""
+    """Start a session; every try counts against the limits."""
     try:
-        for subject in (f"address:{address}", f"user:{username}"):
-            count_against_limit("sign-in", subject, SIGN_INS_PER_WINDOW, SIGN_IN_WINDOW_SECONDS)
+        count_sign_in(address, username)
         token = _start(username, password, address, request.headers.get("user-agent", ""))
     except (Unauthorized, RateLimited) as error:
         limited = isinstance(error, RateLimited)

@@ -10,6 +10,7 @@ import httpx
 import jwt
 import pytest
 
+from api import auth
 from api.auth import AUDIENCE, make_token
 from models import accounts
 from models.database import transaction
@@ -119,6 +120,33 @@ def test_more_than_ten_sign_ins_of_a_user_in_five_minutes_are_429(
     for answer in refused:
         old_error(answer, 429)
         assert 1 <= int(answer.headers["retry-after"]) <= 300
+
+
+def test_everybody_s_sign_ins_together_are_limited_and_the_refused_do_not_count(
+    client: httpx.Client, base_url: str, setting: Change, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    setting(trusted_proxy_hops=1)
+    monkeypatch.setattr(auth, "SIGN_INS_OF_ALL", 14)
+    monkeypatch.setattr(auth, "SIGN_IN_WINDOW_SECONDS", 3600 * 24 * 365)  # no end in between
+
+    def tries(address: str, number: int) -> list[int]:
+        headers = {"X-Forwarded-For": address}
+        form = {"password": "x"}
+        return [
+            client.post(
+                "/auth/token", data=form | {"username": f"{address}-{n}"}, headers=headers
+            ).status_code
+            for n in range(number)
+        ]
+
+    assert tries("10.1.0.1", 30) == [401] * 10 + [429] * 20
+    assert tries("10.1.0.2", 5) == [401] * 4 + [429]
+    page = client.post(
+        "/console/sign-in",
+        data={"username": "owner", "password": OWNER_PASSWORD},
+        headers={"X-Forwarded-For": "10.1.0.3"},
+    )
+    assert page.status_code == 429
 
 
 def test_more_than_ten_sign_ins_of_an_address_are_429_whoever_they_are_for(

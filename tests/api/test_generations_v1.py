@@ -206,6 +206,29 @@ def test_the_answer_to_a_repeated_request_is_how_the_order_stands_now(
     assert again.json()["status"] == "completed"
 
 
+def test_a_repeated_request_is_answered_also_after_its_swatch_expired(
+    client: httpx.Client, order: dict[str, Any]
+) -> None:
+    files = {"file": ("x.png", a_photo(), "image/png")}
+    order |= {"swatch_id": client.post("/api/v1/swatches", files=files).json()["id"]}
+    first = placed(client, order, "k").json()["id"]
+    sql("UPDATE swatches SET expires_at = now() - interval '1 s'")
+    assert placed(client, order, "k").json()["id"] == first
+    refused = client.post(V1, json=order, headers={"Idempotency-Key": "another"})
+    assert problem(refused, 422) == "invalid-input"
+    assert refused.json()["errors"][0]["pointer"] == "/swatch_id"
+
+
+def test_a_key_stands_for_its_order_for_a_day(client: httpx.Client, order: dict[str, Any]) -> None:
+    first = placed(client, order, "k").json()["id"]
+    sql("UPDATE generations SET created_at = now() - interval '23 hours 59 minutes'")
+    assert placed(client, order, "k").json()["id"] == first
+    sql("UPDATE generations SET created_at = now() - interval '24 hours 1 second'")
+    other = order | {"cuts": ["recto"]}
+    assert placed(client, other, "k").json()["id"] != first
+    assert client.get(f"{V1}/{first}").status_code == 200
+
+
 @pytest.mark.parametrize(
     "change", [{"cuts": ["recto"]}, {"cuts": ["cruzado", "recto"]}, {"seed": 1}]
 )

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import TextClause, text
 from sqlalchemy.exc import IntegrityError
 
-from models import generations, history, queue
+from models import bulks, generations, history, queue
 from models.database import Session, engine, transaction
 from models.errors import Conflict, LeaseLost
 from models.generations import QueueFull
@@ -23,6 +23,7 @@ from tests.orders import (
     let_backoff_pass,
     let_leases_lapse,
     place,
+    some_color_id,
     sql,
 )
 
@@ -237,6 +238,16 @@ def test_a_follower_takes_the_place_of_a_leader_without_a_picture(end: str) -> N
 
 
 @pytest.mark.usefixtures("_shared")
+def test_nobody_waits_behind_an_equal_job_of_a_bulk_order() -> None:
+    with transaction() as session:
+        bulk = bulks.place(session, "user:1", [some_color_id()], ["recto"], "preview")
+        bulks.set_paused(session, bulk, True)
+    id = place(quality="preview")
+    assert sql("SELECT count(*) FROM jobs WHERE leader_id IS NOT NULL") == 0
+    assert claim().generation_id == id
+
+
+@pytest.mark.usefixtures("_shared")
 def test_a_shared_image_is_deleted_with_its_last_order() -> None:
     first = place()
     settle(claim(), "complete")
@@ -416,6 +427,25 @@ def test_a_job_that_kills_its_workers_fails_in_the_end() -> None:
     assert (job(held).status, job(held).error_code) == ("failed", "worker-lost")
 
 
+@pytest.mark.parametrize("end", ["expire", "retry", "release"])
+def test_what_comes_back_to_a_paused_bulk_order_waits_with_it(end: str) -> None:
+    with transaction() as session:
+        bulk = bulks.place(session, "user:1", [some_color_id()], ["recto"], "preview")
+    held = claim()
+    with transaction() as session:
+        bulks.set_paused(session, bulk, True)
+    if end == "expire":
+        let_leases_lapse()
+        assert expire() == 1
+    else:
+        settle(held, end)
+    assert job(held).status == "pending"
+    assert sql("SELECT bool_and(run_at > now() + interval '1 year') FROM jobs")
+    with transaction() as session:
+        bulks.set_paused(session, bulk, False)
+    assert claim().job_id == held.job_id
+
+
 def test_a_live_lease_is_left_alone() -> None:
     place()
     held = claim()
@@ -534,7 +564,7 @@ def test_hot_statements_use_their_index_among_many_jobs() -> None:
     claiming = {"engines": ["drape"], "warm": None, "affinity_seconds": 15.0, "worker": "w"}
     assert _index_of(queue.CLAIM, values | claiming) == {"jobs_pending", "jobs_pkey"} | MODES
     assert _index_of(queue.RENEW, values) == {"jobs_claim"}
-    assert _index_of(queue.EXPIRE_LEASES, {"batch": 20}) <= {"jobs_claim", "jobs_pkey"}
+    assert _index_of(queue.EXPIRE_LEASES, {"batch": 20}) <= {"jobs_claim", "jobs_pkey"} | BULKS
     assert _index_of(queue.STILL_HELD, values) == {"jobs_claim"}
 
 
@@ -550,6 +580,7 @@ def test_a_claim_needs_no_statistics_to_find_its_index() -> None:
 
 
 MODES = {"engine_modes_pkey"}
+BULKS = {"generations_pkey", "generations_bulk", "bulks_pkey"}
 
 
 def _index_of(statement: TextClause, values: dict[str, object]) -> set[str]:

@@ -19,7 +19,7 @@ from pydantic import SecretStr
 from models.errors import NotFound, StorageError
 from models.r2 import R2Storage, r2_client
 from models.settings import R2Access
-from models.storage import FolderStorage, Storage
+from models.storage import FolderStorage, Storage, put_named_by_hash
 from tests.s3_fake import S3Fake
 
 PICTURE = bytes(range(256)) * 3000  # 768 kB: several chunks and packets, as a render has
@@ -95,6 +95,14 @@ def test_an_object_never_changes(store: Storage) -> None:
     store.put(KEY, PICTURE, "image/jpeg")
     with pytest.raises(StorageError, match="recto-1a2b3c4d"):
         store.put(KEY, OTHER, "image/jpeg")
+    assert store.get(KEY) == PICTURE
+
+
+def test_a_broken_copy_under_a_name_made_of_the_hash_is_replaced(store: Storage) -> None:
+    store.put(KEY, PICTURE[:1000], "image/jpeg")
+    put_named_by_hash(store, KEY, PICTURE, "image/jpeg")
+    assert store.get(KEY) == PICTURE
+    put_named_by_hash(store, KEY, PICTURE, "image/jpeg")
     assert store.get(KEY) == PICTURE
 
 
