@@ -13,10 +13,12 @@ import json
 import shutil
 import sys
 import tempfile
+from collections.abc import Hashable
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import cv2
 import numpy as np
@@ -36,6 +38,7 @@ from models.letter import Letter
 from models.settings import ROOT
 from worker.engines.sdxl_full import SdxlFullEngine
 from worker.engines.sdxl_inpaint import SdxlInpaintEngine
+from worker.engines.sdxl_pipeline import Pipeline, load
 from worker.engines.sdxl_recipe import FULL_STANDARD, STANDARD, Recipe
 from worker.looks import load_look, pack_version
 from worker.weights import Shelf, manifest
@@ -283,15 +286,26 @@ def full_engine(recipe: Recipe = FULL_RECIPE) -> SdxlInpaintEngine:
 
 
 _engines: dict[str, SdxlInpaintEngine] = {}
+_pipelines: dict[Hashable, Pipeline] = {}
 
 
 def _set_up(kind: type[SdxlInpaintEngine], recipe: Recipe) -> SdxlInpaintEngine:
     key = f"{kind.name} {recipe}"
     if key not in _engines:
         engine = kind(looks(), shelf(), recipe, ())
-        engine.setup()
+        with patch("worker.engines.sdxl_inpaint.load", _loaded_once):
+            engine.setup()
         _engines[key] = engine
     return _engines[key]
+
+
+def _loaded_once(recipe: Recipe, shelf: Shelf) -> Pipeline:
+    """Loading is what takes the time, and many recipes load the same."""
+    parts = (recipe.unet, any(recipe.controls.values()), recipe.ip_scale, recipe.refiner_from < 1)
+    key = (*parts, recipe.prompt, recipe.negative)
+    if key not in _pipelines:
+        _pipelines[key] = load(recipe, shelf)
+    return _pipelines[key]
 
 
 @lru_cache

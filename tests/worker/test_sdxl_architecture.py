@@ -15,6 +15,7 @@ def test_all_seventy_cross_attentions_of_sdxl_see_the_swatch() -> None:
     added = ("_ip.", "encoder_hid_proj")
     own = [p.numel() for name, p in unet.named_parameters() if not any(a in name for a in added)]
     assert sum(own) == 2_567_463_684  # SDXL's UNet
+    assert {parameter.device for parameter in unet.parameters()} == {torch.device("meta")}
 
 
 def test_the_style_block_alone_speaks() -> None:
@@ -35,4 +36,3 @@ def test_tiny_weights_have_the_manifest_s_layout() -> None:
         tiny = {file.saved_as for file in shelf().named(weights.id).files}
         wanted = {f.saved_as for f in weights.files if f.saved_as.endswith(".safetensors")}
         assert wanted <= tiny, json.dumps([weights.id, sorted(wanted - tiny)])
-    assert torch.device("meta") == next(full_size_unet().parameters()).device

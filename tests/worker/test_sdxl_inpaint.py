@@ -100,13 +100,46 @@ def test_outside_the_cloth_no_byte_differs_and_inside_most_do(look: str) -> None
     assert (painted[~outside] != draped[~outside]).any(axis=1).mean() > 0.5
 
 
-def test_the_same_order_twice_gives_the_same_bytes_also_when_loaded_afresh() -> None:
+def test_the_same_order_twice_gives_the_same_bytes() -> None:
     engine = inpaint_engine()
-    first = picture(engine, letter())
-    assert np.array_equal(first, picture(engine, letter()))
+    assert np.array_equal(picture(engine, letter()), picture(engine, letter()))
+
+
+def test_loaded_afresh_and_without_a_network_it_paints_the_same_bytes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise AssertionError("the network was asked")
+
+    first = picture(inpaint_engine(), letter())
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
     fresh = SdxlInpaintEngine(looks(), shelf(), RECIPE, ())
     fresh.setup()
     assert np.array_equal(first, picture(fresh, letter()))
+
+
+@pytest.mark.parametrize(
+    ("device", "rows_and_cells"),
+    [
+        ("cpu", [(2, 16, 8), (2, 16, 8), (1, 16, 8)]),
+        ("cuda", [(2, 28, 16), (2, 28, 16), (1, 28, 16), (4, 28, 16), (4, 28, 16), (2, 28, 16)]),
+    ],
+)
+def test_warming_up_asks_each_kind_of_question_and_changes_nothing(
+    device: str, rows_and_cells: list[tuple[int, int, int]]
+) -> None:
+    """Small on a CPU; on a GPU in the very shapes of one cut and of both."""
+    engine = inpaint_engine()
+    first = picture(engine, letter())
+    asked: list[tuple[int, int, int]] = []
+    hook = engine.pipeline.base.unet.register_forward_pre_hook(
+        lambda _, args, kwargs: asked.append((len(args[0]), *args[0].shape[2:])), with_kwargs=True
+    )
+    engine._warm_up(looks() / "recto", device)
+    hook.remove()
+    assert asked == rows_and_cells
+    assert np.array_equal(first, picture(engine, letter()))
 
 
 def test_another_seed_gives_another_picture() -> None:
@@ -281,16 +314,6 @@ def test_a_unet_with_nine_channels_sees_the_mask_and_keeps_the_outside() -> None
     assert encoded == [1, 1]  # the drape, and what is around the garment
     pack = load_look(looks() / "recto")
     assert np.array_equal(painted[pack.panels == 0], pack.base[pack.panels == 0])
-
-
-def test_loading_and_painting_ask_no_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: Any) -> None:
-        raise AssertionError("the network was asked")
-
-    monkeypatch.setattr(socket.socket, "connect", refuse)
-    monkeypatch.setattr(socket, "getaddrinfo", refuse)
-    engine = SdxlInpaintEngine(looks(), shelf(), RECIPE, ())
-    engine.setup()
 
 
 def test_a_batch_that_does_not_fit_is_painted_one_by_one() -> None:

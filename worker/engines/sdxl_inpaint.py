@@ -84,16 +84,16 @@ class SdxlInpaintEngine:
         cell_px = self._pipeline.cell_px
         for folder in folders:
             self._stands[folder.name] = stand_of(folder, self.recipe, cell_px, self._box)
-        self._warm_up(folders[0])
+        self._warm_up(folders[0], self.pipeline.device.type)
 
-    def _warm_up(self, folder: Path) -> None:
+    def _warm_up(self, folder: Path, device: str) -> None:
         """Paint this look, alone and, where that has shapes of its own, in the largest batch."""
-        device, trial = self.pipeline.device.type, copy(self)
+        trial = copy(self)
         trial.recipe = for_warming_up(self.recipe, device)
         stand = stand_of(folder, trial.recipe, self.pipeline.cell_px, self._box)
         trial._stands = {folder.name: stand}
         order = Order(trial._plain_letter(), None)
-        for size in {1, self.batch_max} if device == "cuda" else {1}:
+        for size in (1, self.batch_max) if device == "cuda" else (1,):
             trial.render_batch([order] * size, lambda _: None)
 
     def _plain_letter(self) -> Letter:
