@@ -2,8 +2,9 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Response, UploadFile
+from fastapi import APIRouter, Depends, Request, Response, UploadFile
 
+from api import kept
 from api.auth import PLACE_ORDERS, READ_CATALOGUE, READ_ORDERS, Principal, ShopNeeds
 from api.deps import Address, BaseUrl, OrderId, Transaction, count_against_limit
 from api.errors import BadRequest
@@ -40,11 +41,18 @@ OLD_STATUS: dict[str, OldStatus] = {
 END_REASONS = {"canceled": "El pedido se canceló.", "expired": "El pedido venció sin empezar."}
 
 
-@router.get("/catalog", dependencies=[Depends(ShopNeeds(READ_CATALOGUE))])
-def read_catalog(session: Transaction, base: BaseUrl) -> Catalog:
+@router.get(
+    "/catalog", response_model=Catalog, dependencies=[Depends(ShopNeeds(READ_CATALOGUE))]
+)
+def read_catalog(request: Request, session: Transaction, base: BaseUrl) -> Response:
     """Active families with their active fabrics."""
-    families = [_family(base, family) for family in catalogue.shop_families(session)]
-    return Catalog(families=families)
+
+    def make() -> bytes:
+        families = [_family(base, family) for family in catalogue.shop_families(session)]
+        return Catalog(families=families).model_dump_json().encode()
+
+    headers = {"Content-Type": "application/json"}
+    return kept.answer(request, session, ("catalog", base), make, headers)
 
 
 @router.post("/generate", status_code=201)

@@ -114,6 +114,16 @@ class Look(Base):
     updated_at: Mapped[UpdatedAt]
 
 
+VERSION = text(
+    "SELECT md5(concat("
+    + ", '/', ".join(
+        f"(SELECT string_agg(id || '.' || xmin::text, ',' ORDER BY id) FROM {table})"
+        for table in ("fabric_families", "fabrics", "looks")
+    )
+    + "))"
+)
+
+
 @dataclass(frozen=True)
 class Page:
     """A slice of a list: at most `limit` rows after the first `offset`."""
@@ -135,6 +145,12 @@ def shop_families(session: Session) -> Sequence[FabricFamily]:
         .execution_options(populate_existing=True)
     )
     return rows.all()
+
+
+def version(session: Session) -> str:
+    """Another one after any write to families, fabrics or looks, by whomever: PostgreSQL marks each
+    row with the transaction that wrote it."""
+    return str(session.execute(VERSION).scalar_one())
 
 
 def active_looks(session: Session) -> Sequence[Look]:

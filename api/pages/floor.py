@@ -12,11 +12,12 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from api import kept
 from api.auth import Asking
 from api.deps import Transaction
 from api.files import link
-from api.language import Sentences, others
-from api.pages import bundle
+from api.language import Sentences, current, others
+from api.pages import bundle, facets
 from api.pages.console import SIGN_IN
 from models import catalogue
 from models.catalogue import FabricFamily, Look
@@ -31,6 +32,7 @@ TEMPLATES = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
+TEMPLATES.filters |= {"colour": facets.colour_of, "season": facets.season_of}
 
 VARY = "Accept-Encoding, Accept-Language, Cookie"
 
@@ -42,13 +44,17 @@ router.include_router(bundle.router)
 def floor(request: Request, transaction: Transaction, asking: Asking) -> Response:
     if asking is None and not settings().shop_is_open:
         return RedirectResponse(f"{SIGN_IN}?next=/", 303)
-    families = catalogue.shop_families(transaction)
-    looks = catalogue.active_looks(transaction)
-    headers = {"Cache-Control": "private, no-cache", "Vary": VARY}
-    page = html(families, looks).encode()
-    if "gzip" in request.headers.get("accept-encoding", ""):
-        page, headers["Content-Encoding"] = gzip.compress(page, compresslevel=6), "gzip"
-    return HTMLResponse(page, headers=headers)
+    packed = "gzip" in request.headers.get("accept-encoding", "")
+
+    def make() -> bytes:
+        families = catalogue.shop_families(transaction)
+        page = html(families, catalogue.active_looks(transaction)).encode()
+        return gzip.compress(page, compresslevel=6) if packed else page
+
+    encoding = {"Content-Encoding": "gzip"} if packed else {}
+    headers = {"Vary": VARY, "Content-Type": "text/html; charset=utf-8"} | encoding
+    depends = ("floor", current(), bundle.BUNDLE.version, str(packed))
+    return kept.answer(request, transaction, depends, make, headers)
 
 
 def html(families: Sequence[FabricFamily], looks: Sequence[Look]) -> str:
@@ -61,6 +67,8 @@ def html(families: Sequence[FabricFamily], looks: Sequence[Look]) -> str:
         family_name=family_name,
         cut_name=cut_name,
         languages=others(),
+        facets=facets.offered(families),
+        facet_colours=facets.COLOURS,
         bundle=bundle.BUNDLE,
         link=partial(link, ""),  # the page and its pictures have one origin
     )

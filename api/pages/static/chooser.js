@@ -4,11 +4,12 @@ import { BOTH, choice } from "./choice.js";
 
 const tabs = [...document.querySelectorAll("#families [role=tab]")];
 const tiles = [...document.querySelectorAll("[role=option]")];
+const board = document.getElementById("cloths");
 const cuts = [...document.querySelectorAll("#cuts input")];
 
 /** The cloth of a tile, as the rest of the page speaks of it. */
 function clothOf(tile) {
-  const { color, name, family, familyName, code, hex, swatch, widthMm } = tile.dataset;
+  const { color, name, family, familyName, code, hex, swatch, widthMm, ...facts } = tile.dataset;
   return {
     kind: "catalogue",
     colorId: color,
@@ -19,6 +20,9 @@ function clothOf(tile) {
     hex,
     swatchUrl: swatch || null,
     widthMm: Number(widthMm) || null,
+    composition: facts.composition,
+    mill: facts.mill,
+    weight: Number(facts.weight) || null,
   };
 }
 
@@ -53,17 +57,17 @@ export function openTab(tab) {
 
 /** Wire the column. `onPick` runs after a person picked a cloth or a cut, not after a restored state. */
 export function wire(onPick) {
-  rove(tabs, { onFocus: openTab });
+  rove(document.getElementById("families"), "[role=tab]", { onFocus: openTab });
   for (const tab of tabs) tab.addEventListener("click", () => openTab(tab));
   for (const list of document.querySelectorAll("[role=listbox]")) {
-    rove([...list.querySelectorAll("[role=option]")], { grid: true });
+    rove(list, "[role=option]", { grid: true });
   }
-  for (const tile of tiles) {
-    tile.addEventListener("click", () => {
-      choice.set({ cloth: cloths.get(tile.dataset.color) });
-      onPick();
-    });
-  }
+  board.addEventListener("click", (event) => {
+    const tile = event.target.closest("[role=option]");
+    if (!tile) return;
+    choice.set({ cloth: cloths.get(tile.dataset.color) });
+    onPick();
+  });
   for (const input of cuts) {
     input.addEventListener("change", () => {
       choice.set({ cut: input.value });
@@ -80,32 +84,35 @@ export function reveal() {
   if (tab) openTab(tab);
 }
 
-function show() {
+/** Mark the chosen cloth wherever it is shown: in its family, and among what was found. */
+export function show() {
   const chosen = choice.cloth?.kind === "catalogue" ? choice.cloth.colorId : null;
-  for (const tile of tiles) {
-    tile.setAttribute("aria-selected", String(tile.dataset.color === chosen));
+  for (const tile of board.querySelectorAll("[aria-selected=true]")) {
+    tile.setAttribute("aria-selected", "false");
+  }
+  if (chosen) {
+    const shown = board.querySelectorAll(`[data-color="${CSS.escape(chosen)}"]`);
+    for (const tile of shown) tile.setAttribute("aria-selected", "true");
   }
   for (const input of cuts) input.checked = input.value === choice.cut;
 }
 
 // One tab stop for the group; arrows, Home and End move the focus within it.
-function rove(items, { grid = false, onFocus = () => {} }) {
-  const go = (item) => {
-    for (const other of items) other.tabIndex = other === item ? 0 : -1;
+function rove(group, of, { grid = false, onFocus = () => {} }) {
+  group.addEventListener("focusin", ({ target }) => {
+    for (const other of group.querySelectorAll(`${of}[tabindex="0"]`)) other.tabIndex = -1;
+    target.closest(of).tabIndex = 0;
+  });
+  group.addEventListener("keydown", (event) => {
+    const items = [...group.querySelectorAll(of)];
+    const step = steps(items, grid)[event.key];
+    if (step === undefined) return;
+    event.preventDefault();
+    const place = items.indexOf(event.target.closest(of)) + step;
+    const item = items[Math.max(0, Math.min(items.length - 1, place))];
     item.focus();
     onFocus(item);
-  };
-  for (const [place, item] of items.entries()) {
-    item.addEventListener("focus", () => {
-      for (const other of items) other.tabIndex = other === item ? 0 : -1;
-    });
-    item.addEventListener("keydown", (event) => {
-      const step = steps(items, grid)[event.key];
-      if (step === undefined) return;
-      event.preventDefault();
-      go(items[Math.max(0, Math.min(items.length - 1, place + step))]);
-    });
-  }
+  });
 }
 
 function steps(items, grid) {

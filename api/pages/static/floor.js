@@ -7,6 +7,7 @@ import * as menu from "./menu.js";
 import { cancel, follow, isSettled, place, read } from "./order.js";
 import * as photo from "./photo.js";
 import * as recent from "./recent.js";
+import * as search from "./search.js";
 import * as stage from "./stage.js";
 import { t } from "./strings.js";
 import * as viewer from "./viewer.js";
@@ -212,6 +213,7 @@ function showNetwork() {
 
 async function begin() {
   chooser.wire(onPick);
+  search.wire();
   photo.wire(onPick);
   viewer.wire();
   menu.wire();

@@ -37,6 +37,9 @@ export async function showCloth(cloth) {
   document.getElementById("bolt-facts").textContent = line(
     cloth.familyName,
     cloth.code,
+    cloth.composition,
+    cloth.mill,
+    cloth.weight ? t("cloth.weight", { n: cloth.weight }) : null,
     toScale || cloth.kind === "photo" ? null : t("cloth.no_scale"),
   );
   const ruler = document.getElementById("bolt-ruler");
