@@ -62,6 +62,7 @@ class Principal:
     user_id: int | None = None
     username: str = ""
     session_id: int | None = None
+    is_token: bool = False
 
     def may(self, permission: str) -> bool:
         return permission in self.permissions
@@ -101,10 +102,17 @@ def _bearer_principal(credentials: HTTPAuthorizationCredentials) -> Principal:
     token = credentials.credentials
     with database.transaction() as session:
         if token.startswith(accounts.TOKEN_PREFIX):
-            user = accounts.token_user(session, token)
-        else:
-            user = accounts.active_user(session, _user_id(token))
+            return _tokens_principal(accounts.find_token(session, token))
+        user = accounts.active_user(session, _user_id(token))
         return Principal(f"user:{user.id}", PERMISSIONS[user.role], user.id, user.username)
+
+
+def _tokens_principal(found: accounts.ApiToken) -> Principal:
+    """Its user, but no more than its scopes; a user who may less since, takes it along."""
+    user, granted = found.user, PERMISSIONS[found.user.role]
+    if found.scopes is not None:
+        granted &= frozenset(found.scopes)
+    return Principal(f"user:{user.id}", granted, user.id, user.username, is_token=True)
 
 
 def _browsers_principal(cookie: str) -> Principal | None:
@@ -165,6 +173,17 @@ class ShopNeeds(Needs):
         if asking is None and settings().shop_is_open:
             return ANYONE
         return await super().__call__(asking)
+
+
+class PersonNeeds(Needs):
+    """The same for what a person does with an own account. No API token: it could make itself
+    another one, that may more."""
+
+    async def __call__(self, asking: Asking) -> Principal:
+        person = await super().__call__(asking)
+        if person.is_token:
+            raise Forbidden("Un token no abre las cuentas.")
+        return person
 
 
 def make_token(user_id: int) -> str:

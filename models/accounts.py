@@ -3,7 +3,7 @@
 import hashlib
 import secrets
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from functools import lru_cache
 
@@ -49,6 +49,7 @@ class ApiToken(Base):
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
     name: Mapped[str]
     token_sha256: Mapped[str] = mapped_column(unique=True)
+    scopes: Mapped[list[str] | None]  # what it may, of what its user may; None: all of that
     expires_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
     created_at: Mapped[CreatedAt]
@@ -141,19 +142,29 @@ def active_user(session: Session, id: int) -> User:
     return user
 
 
-def issue_token(session: Session, user: User, name: str, days: int | None = None) -> str:
+def issue_token(
+    session: Session,
+    user: User,
+    name: str,
+    days: int | None = None,
+    scopes: Collection[str] | None = None,
+) -> str:
     """A new API token for this user; the return value is the only time that it can be read."""
     token = TOKEN_PREFIX + secrets.token_urlsafe(24)
-    expires_at = None if days is None else func.now() + text(f"interval '{int(days)} days'")
-    session.add(
-        ApiToken(user_id=user.id, name=name, token_sha256=_sha256(token), expires_at=expires_at)
+    issued = ApiToken(
+        user_id=user.id,
+        name=name,
+        token_sha256=_sha256(token),
+        scopes=None if scopes is None else sorted(scopes),
+        expires_at=None if days is None else func.now() + text(f"interval '{int(days)} days'"),
     )
+    session.add(issued)
     session.flush()
     return token
 
 
-def token_user(session: Session, token: str) -> User:
-    """Whose API token this is. Raises Unauthorized when it is unknown, expired or revoked."""
+def find_token(session: Session, token: str) -> ApiToken:
+    """Raises Unauthorized when it is unknown, expired or revoked, or its user is switched off."""
     found = session.scalar(
         select(ApiToken).where(
             ApiToken.token_sha256 == _sha256(token),
@@ -163,7 +174,7 @@ def token_user(session: Session, token: str) -> User:
     )
     if found is None or not found.user.active:
         raise Unauthorized("El token no es válido.")
-    return found.user
+    return found
 
 
 def tokens(session: Session, user_id: int) -> Sequence[ApiToken]:

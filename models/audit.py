@@ -125,6 +125,8 @@ def _told(name: str, value: Any) -> Any:
     plain = value is None or isinstance(value, str | int | float | bool)
     if plain:
         return value
+    if isinstance(value, list):
+        return [_told(name, part) for part in value]
     return value.isoformat() if isinstance(value, date) else str(value)
 
 

@@ -5,11 +5,11 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Form, Query, Request, Response
 
-from api.auth import MANAGE_PEOPLE, Needs, Principal
+from api.auth import MANAGE_PEOPLE, PERMISSIONS, READ_CATALOGUE, Needs, PersonNeeds, Principal
 from api.catalogue import Id
 from api.deps import Transaction, transaction_of
 from api.errors import status_of
-from api.pages.console import HOME, Anybody, back, page
+from api.pages.console import HOME, STRINGS, back, page
 from api.pages.console_orders import who
 from models import accounts, audit, sessions
 from models.database import Session
@@ -18,6 +18,7 @@ from models.errors import InvalidInput, StylistError
 PEOPLE, ACCOUNT = f"{HOME}/people", f"{HOME}/account"
 ON_A_PAGE = 50
 Manager = Annotated[Principal, Depends(Needs(MANAGE_PEOPLE))]
+Person = Annotated[Principal, Depends(PersonNeeds(READ_CATALOGUE))]  # which every role may
 Name = Annotated[str, Form(min_length=1, max_length=100, pattern=r"\S")]
 Password = Annotated[str, Form(max_length=1000)]
 Role = Annotated[str, Form(max_length=50)]
@@ -129,13 +130,13 @@ def revoke_token(manager: Manager, id: Id, token_id: Id, session: Transaction) -
 
 
 @router.get("/account")
-def read_account(own: Anybody, request: Request, session: Transaction) -> Response:
+def read_account(own: Person, request: Request, session: Transaction) -> Response:
     return _account_page(own, request, session)
 
 
 @router.post("/account/password")
 def change_own_password(
-    own: Anybody, request: Request, current: Password, password: Password
+    own: Person, request: Request, current: Password, password: Password
 ) -> Response:
     """Ends every other session of this account."""
     try:
@@ -150,22 +151,33 @@ def change_own_password(
 
 @router.post("/account/tokens")
 def issue_token(
-    own: Anybody, request: Request, session: Transaction, name: Name, days: Days = "90"
+    own: Person,
+    request: Request,
+    name: Name,
+    days: Days = "90",
+    scopes: Annotated[list[str], Form(max_length=50)] = [],  # noqa: B006 (pydantic copies it)
 ) -> Response:
-    """The answer is the only page that ever shows the token."""
-    account = accounts.user(session, _own_id(own))
-    token = accounts.issue_token(session, account, name.strip(), int(days) if days else None)
-    return _account_page(own, request, session, token=token)
+    """The answer is the only page that ever shows the token. It may no more than who makes it."""
+    try:
+        with transaction_of(request) as session:
+            if not scopes or not own.permissions.issuperset(scopes):
+                raise InvalidInput(STRINGS["people"]["no_scopes"], "scopes")
+            account, valid_days = accounts.user(session, _own_id(own)), int(days) if days else None
+            token = accounts.issue_token(session, account, name.strip(), valid_days, scopes)
+            return _account_page(own, request, session, token=token)
+    except InvalidInput as error:
+        with transaction_of(request) as session:
+            return _account_page(own, request, session, error)
 
 
 @router.post("/account/tokens/{id}/revoke")
-def revoke_own_token(own: Anybody, id: Id, session: Transaction) -> Response:
+def revoke_own_token(own: Person, id: Id, session: Transaction) -> Response:
     accounts.revoke_token(session, id, _own_id(own))
     return back(ACCOUNT, "token-revoke")
 
 
 @router.post("/account/sessions/{id}/revoke")
-def revoke_own_session(own: Anybody, id: Id, session: Transaction) -> Response:
+def revoke_own_session(own: Person, id: Id, session: Transaction) -> Response:
     sessions.revoke(session, id, _own_id(own))
     audit.record(session, "revoke", ("session", str(id)), own.username)
     return back(ACCOUNT, "session-revoke")
@@ -189,6 +201,7 @@ def _people_page(
         people=accounts.users(session),
         last_seen={s.user_id: s.last_seen_at for s in reversed(sessions.list_live(session))},
         roles=accounts.ROLES,
+        granted=PERMISSIONS,
         typed=typed or {"username": "", "role": "stylist"},
         shortest=accounts.PASSWORD_MIN_CHARACTERS,
         error=str(error) if error else "",
@@ -227,6 +240,7 @@ def _account_page(
         own,
         status=status_of(error) if error else 200,
         person=accounts.user(session, _own_id(own)),
+        scopes=[name for name in STRINGS["permission"] if own.may(name)],
         token=token,
         **_credentials(session, _own_id(own)),
         error=str(error) if error else "",

@@ -251,6 +251,22 @@ def test_an_api_token_acts_for_its_user_until_it_is_revoked_or_expires(
     old_error(bearing(client, forever), 401)
 
 
+def test_a_token_may_what_its_scopes_and_its_user_may_and_no_more(
+    client: httpx.Client, stylist: int
+) -> None:
+    with transaction() as session:
+        user = accounts.active_user(session, stylist)
+        scopes = ["orders:read", "catalogue:write"]
+        token = accounts.issue_token(session, user, "a", scopes=scopes)
+    assert bearing(client, token, "/admin/generations").status_code == 200
+    old_error(bearing(client, token, "/admin/fabrics"), 403)  # its user may, the token may not
+    headers = {"Authorization": f"Bearer {token}"}
+    refused = client.post("/admin/fabrics", json={}, headers=headers)
+    old_error(refused, 403)  # the token may, its user may not
+    sql("UPDATE users SET role = 'viewer' WHERE id = :id", id=stylist)
+    old_error(bearing(client, token, "/admin/generations"), 403)
+
+
 def test_an_api_token_is_worth_nothing_when_its_user_is_switched_off(
     client: httpx.Client, stylist: int
 ) -> None:

@@ -11,6 +11,7 @@ import httpx
 import pytest
 from sqlalchemy.exc import DBAPIError
 
+from api.auth import EVERYTHING
 from api.pages import bundle, charts, console, spoken
 from models import generations, queue
 from models.database import transaction
@@ -639,21 +640,58 @@ def test_one_s_own_sessions_can_be_ended_and_nobody_else_s(
 def test_a_token_is_shown_once_works_and_can_be_revoked(
     stylist: httpx.Client, client: httpx.Client
 ) -> None:
-    answer = stylist.post("/console/account/tokens", data={"name": "caja", "days": "30"})
+    form = {"name": "caja", "days": "30", "scopes": ["orders:read"]}
+    answer = stylist.post("/console/account/tokens", data=form)
     (token,) = re.findall(r"estilista_[\w-]{32}", answer.text)
     assert answer.headers["cache-control"] == "private, no-store"
     assert token not in stylist.get("/console/account").text
     headers = {"Authorization": f"Bearer {token}"}
     assert client.get("/admin/generations", headers=headers).status_code == 200
+    assert client.get("/admin/colors", headers=headers).status_code == 403
+    assert "caja Ver los pedidos" in read(stylist, "/console/account").words
     id = sql("SELECT max(id) FROM api_tokens")
     assert done(stylist.post(f"/console/account/tokens/{id}/revoke")) == "token-revoke"
     assert client.get("/admin/generations", headers=headers).status_code == 401
 
 
+@pytest.mark.parametrize("scopes", [[], ["people:manage"], ["orders:read", "x"]])
+def test_nobody_makes_a_token_of_nothing_or_of_more_than_the_own_account_may(
+    stylist: httpx.Client, scopes: list[str]
+) -> None:
+    before = sql("SELECT count(*) FROM api_tokens")
+    answer = stylist.post("/console/account/tokens", data={"name": "caja", "scopes": scopes})
+    assert answer.status_code == 422
+    assert "Elige lo que el token puede hacer." in Document(answer.text).words
+    assert sql("SELECT count(*) FROM api_tokens") == before
+
+
+def test_a_token_cannot_make_itself_another_that_may_more(
+    stylist: httpx.Client, client: httpx.Client
+) -> None:
+    form = {"name": "caja", "scopes": ["catalogue:read"]}
+    answer = stylist.post("/console/account/tokens", data=form)
+    (token,) = re.findall(r"estilista_[\w-]{32}", answer.text)
+    headers = {"Authorization": f"Bearer {token}"}
+    assert client.get("/console/catalogue", headers=headers).status_code == 200
+    assert client.get("/console/account", headers=headers).status_code == 403
+    more = {"name": "más", "scopes": ["catalogue:read"]}
+    assert client.post("/console/account/tokens", data=more, headers=headers).status_code == 403
+
+
+def test_every_permission_has_its_words_and_the_matrix_tells_every_role(
+    browser: httpx.Client,
+) -> None:
+    assert set(console.STRINGS["permission"]) == EVERYTHING
+    page = read(browser, "/console/people")
+    assert "Ver el catálogo sí sí sí sí sí" in page.words
+    assert "Llevar las cuentas sí – – – –" in page.words
+
+
 def test_the_log_tells_who_changed_what_and_no_secret(
     browser: httpx.Client, stylist: httpx.Client
 ) -> None:
-    stylist.post("/console/account/tokens", data={"name": "caja"})
+    form = {"name": "caja", "scopes": ["orders:read", "orders:place"]}
+    stylist.post("/console/account/tokens", data=form)
     words = read(browser, "/console/people/audit?kind=token").words
     assert "Alta de token caja prueba-stylist" in words
     assert "•••" in words
