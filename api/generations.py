@@ -4,12 +4,13 @@ import hashlib
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Header, Response
+from fastapi import APIRouter, Depends, Header, Request, Response
 
 from api.auth import PLACE_ORDERS, READ_ORDERS, Principal, ShopNeeds
-from api.deps import Address, BaseUrl, Transaction, count_against_limit
+from api.deps import Address, BaseUrl, Transaction, base_url, count_against_limit
 from api.files import link
 from api.language import told
+from api.polls import Together
 from api.schemas import (
     CutRead,
     ErrorRead,
@@ -20,7 +21,7 @@ from api.schemas import (
     OrderedFabric,
     QueueRead,
 )
-from models import database, generations, queue, swatches
+from models import generations, queue, swatches
 from models.settings import settings
 from models.views import CutView, GenerationView, Waiting
 
@@ -28,6 +29,7 @@ router = APIRouter(prefix="/api/v1/generations", tags=["generations"])
 Orderer = Annotated[Principal, Depends(ShopNeeds(PLACE_ORDERS))]
 IdempotencyKey = Annotated[str | None, Header(min_length=1, max_length=255)]
 CancelAfter = Annotated[float | None, Header(ge=1, le=7 * 86400)]
+orders, states = Together(generations.read_many), Together(generations.states)
 POLL_SECONDS = 1  # what Retry-After says while an order is not settled
 
 
@@ -70,21 +72,20 @@ def create(
     responses={304: {"description": "nothing changed since If-None-Match"}},
     dependencies=[Depends(ShopNeeds(READ_ORDERS))],
 )
-def read(
-    id: UUID, base: BaseUrl, if_none_match: Annotated[str | None, Header()] = None
+async def read(
+    id: UUID, request: Request, if_none_match: Annotated[str | None, Header()] = None
 ) -> Response:
     """How an order is doing; cheap to poll with If-None-Match: then one small query says whether
     there is anything to tell. The answer is valid as it is made and goes out as it is."""
-    with database.reading() as session:
-        state = generations.state(session, id) if if_none_match is not None else None
-        if state is not None and _etag(id, state.version, None) in str(if_none_match):
-            headers = _headers(_etag(id, state.version, None), state.settled)
-            return Response(status_code=304, headers=headers)
-        view = generations.read(session, id)
+    if if_none_match is not None and (state := await states.find(id)) is not None:
+        etag = _etag(id, state.version, None)
+        if etag in if_none_match:
+            return Response(status_code=304, headers=_headers(etag, state.settled))
+    view = await orders.get(id)
     headers = _headers_of(view)
     if if_none_match is not None and headers["ETag"] in if_none_match:
         return Response(status_code=304, headers=headers)
-    body = generation_read(view, base).model_dump_json()
+    body = generation_read(view, await base_url(request)).model_dump_json()
     return Response(body, headers=headers, media_type="application/json")
 
 

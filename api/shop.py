@@ -6,9 +6,10 @@ from fastapi import APIRouter, Depends, Request, Response, UploadFile
 
 from api import kept
 from api.auth import PLACE_ORDERS, READ_CATALOGUE, READ_ORDERS, Principal, ShopNeeds
-from api.deps import Address, BaseUrl, OrderId, Transaction, count_against_limit
+from api.deps import Address, BaseUrl, OrderId, Transaction, base_url, count_against_limit
 from api.errors import BadRequest
 from api.files import key_of, link
+from api.polls import Together
 from api.schemas import (
     Catalog,
     CatalogColor,
@@ -20,7 +21,7 @@ from api.schemas import (
     UploadResponse,
 )
 from api.swatches import UploadRefused, WidthMm, keep_photo, read_capped
-from models import catalogue, database, generations, swatches
+from models import catalogue, generations, swatches
 from models.database import Session
 from models.errors import InvalidInput, NotFound
 from models.settings import settings
@@ -29,6 +30,7 @@ from models.views import CutView, GenerationView
 
 router = APIRouter(tags=["shop"])
 Orderer = Annotated[Principal, Depends(ShopNeeds(PLACE_ORDERS))]
+orders = Together(generations.read_many)
 ACCEPTED = "Pedido recibido."
 OLD_STATUS: dict[str, OldStatus] = {
     "pending": "pending",
@@ -41,9 +43,7 @@ OLD_STATUS: dict[str, OldStatus] = {
 END_REASONS = {"canceled": "El pedido se canceló.", "expired": "El pedido venció sin empezar."}
 
 
-@router.get(
-    "/catalog", response_model=Catalog, dependencies=[Depends(ShopNeeds(READ_CATALOGUE))]
-)
+@router.get("/catalog", response_model=Catalog, dependencies=[Depends(ShopNeeds(READ_CATALOGUE))])
 def read_catalog(request: Request, session: Transaction, base: BaseUrl) -> Response:
     """Active families with their active fabrics."""
 
@@ -81,12 +81,11 @@ def generate(
 @router.get(
     "/jobs/{id}", response_model=JobResponse, dependencies=[Depends(ShopNeeds(READ_ORDERS))]
 )
-def read_job(id: OrderId, base: BaseUrl) -> Response:
+async def read_job(id: OrderId, request: Request) -> Response:
     """How an order is doing. Never rate-limited: one refusal would end an old client's wait. The
     answer is valid as it is made and goes out as it is."""
-    with database.reading() as session:
-        view = generations.read(session, id)
-    body = job_response(view, base).model_dump_json()
+    view = await orders.get(id)
+    body = job_response(view, await base_url(request)).model_dump_json()
     return Response(body, media_type="application/json")
 
 

@@ -7,9 +7,10 @@ stored: it is a function of its jobs, so the two can never disagree.
 import hashlib
 import json
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any, Literal
 from uuid import UUID
 
@@ -361,25 +362,35 @@ SELECT g.id AS generation, g.number, g.owner, g.family_id, g.color_id, g.fabric_
 
 
 def read(session: Session, id: UUID) -> GenerationView:
-    """Everything a client may poll, in one statement (two while it waits). Raises NotFound."""
+    """Everything a client may poll, in one statement; more while it waits. Raises NotFound."""
     views = read_many(session, [id])
     if not views:
         raise NotFound("No existe ese pedido.")
     return views[0]
 
 
-STATE = text("""
-SELECT CAST(sum(version) AS bigint) AS version,
+STATES = text("""
+SELECT generation_id, CAST(sum(version) AS bigint) AS version,
        coalesce(bool_and(settled_at IS NOT NULL) FILTER (WHERE stage = 'final'),
                 bool_and(settled_at IS NOT NULL)) AS settled
-  FROM jobs WHERE generation_id = :id HAVING NOT bool_or(status = 'pending')
+  FROM jobs WHERE generation_id = ANY(:ids)
+ GROUP BY generation_id HAVING NOT bool_or(status = 'pending')
 """)
 
 
-def state(session: Session, id: UUID) -> Row[Any] | None:
-    """`version` and `settled` as GenerationView would say, from one index probe. None while a job
-    waits, for then what clients see changes with the queue; and where there is no such order."""
-    return session.execute(STATE, {"id": id}).one_or_none()
+@dataclass(frozen=True)
+class State:
+    """How far an order is, in three fields of its GenerationView."""
+
+    id: UUID
+    version: int
+    settled: bool
+
+
+def states(session: Session, ids: Sequence[UUID]) -> list[State]:
+    """From one index probe each. An order of which a job waits is left out: what clients see of it
+    changes with the queue."""
+    return [State(*row) for row in session.execute(STATES, {"ids": list(ids)})]
 
 
 def read_many(session: Session, ids: Sequence[UUID]) -> list[GenerationView]:
@@ -387,10 +398,11 @@ def read_many(session: Session, ids: Sequence[UUID]) -> list[GenerationView]:
     orders: dict[UUID, list[Row[Any]]] = {}
     for row in session.execute(READ, {"ids": list(ids)}):
         orders.setdefault(row.generation, []).append(row)
-    return [_view(session, rows) for rows in orders.values()]
+    pace = cache(lambda engine: _pace(session, engine))
+    return [_view(rows, _waiting(session, rows, pace)) for rows in orders.values()]
 
 
-def _view(session: Session, rows: list[Row[Any]]) -> GenerationView:
+def _view(rows: list[Row[Any]], waiting: Waiting | None) -> GenerationView:
     first = rows[0]
     return GenerationView(
         id=first.generation,
@@ -407,20 +419,26 @@ def _view(session: Session, rows: list[Row[Any]]) -> GenerationView:
         noise_seed=first.seed,
         created_at=first.ordered_at,
         jobs=[_cut_view(row) for row in rows],
-        waiting=_waiting(session, rows),
+        waiting=waiting,
     )
 
 
-def _waiting(session: Session, rows: list[Row[Any]]) -> Waiting | None:
+Pace = tuple[int, float]  # of an engine: workers online, expected seconds of a picture
+
+
+def _waiting(session: Session, rows: list[Row[Any]], pace: Callable[[str], Pace]) -> Waiting | None:
     """For an order with a pending job: its place, and the time until it is done, from how long the
     engine's last pictures took and how many workers have that engine."""
     pending = next((row for row in rows if row.status == "pending"), None)
     if pending is None:
         return None
     ahead = queue.ahead(session, pending.generation)
-    online = workers.online(session, pending.asked_engine)
-    seconds = expected_seconds(session, pending.asked_engine)
+    online, seconds = pace(pending.asked_engine)
     return Waiting(ahead, online, (ahead + 1) * seconds / online if online else None)
+
+
+def _pace(session: Session, engine: str) -> Pace:
+    return workers.online(session, engine), expected_seconds(session, engine)
 
 
 LAST_RENDERS = text("""

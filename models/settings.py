@@ -6,7 +6,7 @@ Names are the environment variables in lower case. An empty value means "not set
 import os
 import secrets
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Literal, Self
 from urllib.parse import urlsplit
@@ -233,7 +233,7 @@ class Settings(BaseSettings):
     def allowed_origins(self) -> list[str]:
         return [origin.strip() for origin in self.cors_origins.split(",") if origin.strip()]
 
-    @property
+    @cached_property
     def signing_secret(self) -> str:
         """JWT_SECRET, or one made for this data folder and kept in it (never in production)."""
         return self._secret_or_kept(self.jwt_secret, "signing-secret", 48)

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from models import generations
+from api.polls import Together
 from tests.orders import sql
 from tests.wire import old_error, problem, rows_of_orders, some_cloth
 
@@ -98,7 +98,7 @@ def broken(monkeypatch: pytest.MonkeyPatch) -> None:
     def trip(*_: object) -> None:
         raise RuntimeError("secreto: postgres://usuario:clave@servidor")
 
-    monkeypatch.setattr(generations, "read", trip)
+    monkeypatch.setattr(Together, "_found", trip)
 
 
 @pytest.mark.usefixtures("broken")
