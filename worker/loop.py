@@ -29,8 +29,9 @@ from models.letter import Letter
 from models.settings import ROOT, settings
 from models.storage import Storage
 from worker.bell import Bell
-from worker.engines import BatchEngine, Engine, Order, Rendering
+from worker.engines import BatchEngine, Engine, Order, Rendering, ShowingEngine
 from worker.lease import Lease, Leases, Stopping
+from worker.previews import Previews
 from worker.publish import publish
 from worker.truth import TruthCheck
 from worker.watermark import Watermark
@@ -125,7 +126,7 @@ class Loop:
         engine = self.engines[batch[0].held.engine]
         assert isinstance(engine, BatchEngine)  # noqa: S101 (_more_like found it to be one)
         try:
-            orders = [Order(job.held.letter, self._swatch(job.held.letter)) for job in batch]
+            orders = [self._order(job, self._swatch(job.held.letter)) for job in batch]
             renderings = engine.render_batch(orders, Leases(batch).tick)
         except Exception:
             log.warning("not rendered together", exc_info=True)
@@ -204,7 +205,7 @@ class Loop:
         started = time.perf_counter()
         swatch = self._swatch(held.letter)
         loaded = time.perf_counter()
-        rendering = made or engine.render(held.letter, swatch, lease.tick)
+        rendering = made or self._rendered(engine, lease, swatch)
         rendered = time.perf_counter()
         rendering.recipe["truth"] = self.truth.of(rendering.picture, held.letter, swatch)
         image = publish(held, engine, rendering, self.storage, self.watermark, lease.tick)
@@ -212,6 +213,14 @@ class Loop:
         image.timings_ms["render"] = round((rendered - loaded) * 1000, 2)
         image.timings_ms["total"] = round((time.perf_counter() - started) * 1000, 2)
         return image
+
+    def _rendered(self, engine: Engine, lease: Lease, swatch: bytes | None) -> Rendering:
+        if isinstance(engine, ShowingEngine):
+            return engine.render_shown(self._order(lease, swatch), lease.tick)
+        return engine.render(lease.held.letter, swatch, lease.tick)
+
+    def _order(self, lease: Lease, swatch: bytes | None) -> Order:
+        return Order(lease.held.letter, swatch, Previews(lease, self.storage).show)
 
     def _swatch(self, letter: Letter) -> bytes | None:
         """The ordered cloth's own bytes or an error: never another cloth."""

@@ -52,6 +52,7 @@ TABLE: dict[str, str | Shop] = {
     "POST /api/v1/generations": Shop(PLACE),
     "GET /api/v1/generations/{id}": Shop(READ),
     "POST /api/v1/generations/{id}/cancel": Shop(PLACE),
+    "GET /api/v1/generations/{id}/cuts/{cut}/preview": Shop(READ),
     "GET /api/v1/images/{id}/provenance": Shop(READ),
     "POST /api/v1/swatches": Shop(PLACE),
     "GET /metrics": Shop(WATCH),

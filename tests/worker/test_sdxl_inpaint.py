@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
+from unittest.mock import Mock, patch
 
 import cv2
 import numpy as np
@@ -17,6 +18,7 @@ from models.letter import Letter
 from tests.worker.sdxl_tiny import RECIPE, inpaint_engine, letter, looks, shelf
 from worker.engines import Order, Picture
 from worker.engines.drape import DrapeEngine, cloth_of
+from worker.engines.sdxl_glimpse import glimpse
 from worker.engines.sdxl_inpaint import SdxlInpaintEngine
 from worker.engines.sdxl_swatch import SwatchSight
 from worker.looks import load_look
@@ -222,6 +224,48 @@ def test_the_edges_and_the_tile_are_felt() -> None:
 def test_a_soft_mask_is_not_a_hard_one() -> None:
     hard = inpaint_engine(replace(RECIPE, feather_cells=0))
     assert not np.array_equal(picture(inpaint_engine(), letter()), picture(hard, letter()))
+
+
+def test_a_preview_shows_the_cloth_as_far_as_it_is_and_changes_nothing() -> None:
+    shown: list[Picture] = []
+    engine = inpaint_engine()
+    asked = letter(hex_value="#8A7F74")  # far from the ends of the gamut
+    order = Order(asked, None, lambda make: shown.append(make()))
+    painted = engine.render_shown(order, quiet).picture
+    assert np.array_equal(painted, picture(engine, asked))
+    (preview,) = shown  # after three of the five steps
+    pack = load_look(looks() / "recto")
+    assert np.array_equal(preview[pack.panels == 0], pack.base[pack.panels == 0])
+    assert (preview[pack.panels > 0] != painted[pack.panels > 0]).any()
+    inside = cv2.erode(np.where(pack.panels > 0, pack.alpha, 0), np.ones((9, 9))) == 255
+    assert np.linalg.norm(mean_lab(preview, inside) - mean_lab(painted, inside)) < 4
+
+
+def test_each_order_of_a_batch_is_shown_its_own_cut() -> None:
+    shows = {"recto": Mock(), "cruzado": Mock()}
+    orders = [Order(letter(look), None, show) for look, show in shows.items()]
+    inpaint_engine().render_batch(orders, quiet)
+    for look, show in shows.items():
+        show.assert_called_once()
+        preview = show.call_args.args[0]()
+        pack = load_look(looks() / look)
+        assert np.array_equal(preview[pack.panels == 0], pack.base[pack.panels == 0])
+
+
+def test_what_nobody_looks_at_is_not_made() -> None:
+    engine = inpaint_engine()
+    with patch("worker.engines.sdxl_inpaint.glimpse") as made:
+        picture(engine, letter())
+    made.assert_not_called()
+
+
+def test_latents_read_as_the_colours_that_they_were_made_of() -> None:
+    rng = np.random.default_rng(5)
+    part = rng.integers(30, 220, (16, 12, 3), np.uint8)
+    mix = torch.from_numpy(rng.normal(size=(4, 3)))
+    known = (mix @ torch.from_numpy(part / 255.0).flatten(0, 1).T + 0.3).reshape(4, 16, 12)
+    assert np.abs(glimpse(part, known, known) * 255 - part).max() < 1
+    assert np.abs(glimpse(part, known, known.flip(2)) * 255 - part[:, ::-1]).max() < 1
 
 
 def test_progress_is_told_before_every_step_and_never_falls() -> None:

@@ -31,12 +31,18 @@ class Rendering:
     degraded: tuple[str, ...] = field(default=())  # what was assumed, as stable codes
 
 
+def nobody_looks(make: Callable[[], Picture]) -> None:
+    """The `show` of an order whose picture nobody wants to see before it is done."""
+
+
 @dataclass(frozen=True, eq=False)
 class Order:
-    """A letter with the bytes of its swatch, as the worker verified them."""
+    """A letter with the bytes of its swatch, as the worker verified them. A slow engine offers
+    `show` how far the picture is; it is only made if `show` asks for it."""
 
     letter: Letter
     swatch: bytes | None
+    show: Callable[[Callable[[], Picture]], None] = nobody_looks
 
 
 class Engine(Protocol):
@@ -61,6 +67,14 @@ class BatchEngine(Protocol):
 
     def render_batch(self, orders: Sequence[Order], tick: Tick) -> list[Rendering]:
         """One rendering an order, in their order; raises what `Engine.render` raises."""
+
+
+@runtime_checkable
+class ShowingEngine(Protocol):
+    """A slow engine, which offers to show how far a picture is."""
+
+    def render_shown(self, order: Order, tick: Tick) -> Rendering:
+        """As `Engine.render`, with `order.show`."""
 
 
 def engine_named(name: str, looks_dir: Path, mock_render_seconds: float = 0.0) -> Engine:

@@ -7,6 +7,7 @@ Lu et al. 2022, arXiv 2211.01095, without noise after the first. Sigmas: Karras 
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -18,6 +19,7 @@ from worker.engines import Tick
 from worker.engines.sdxl_pipeline import Painter, Pipeline
 from worker.engines.sdxl_recipe import Recipe
 
+Seen = Callable[[int, torch.Tensor], None]  # a step's number, clean latents (B, 4, h, w)
 RHO = 7.0
 TRAINING_STEPS = 1000
 BETAS = (0.00085, 0.012)  # of SDXL's training, linear in the square root
@@ -50,8 +52,11 @@ class Step:
         return timestep_of(self.sigma)
 
 
-def denoise(pipeline: Pipeline, recipe: Recipe, scene: Scene, tick: Tick) -> torch.Tensor:
-    """Painted latents (B, 4, h, w). Raises whatever `tick` raises, within one step."""
+def denoise(
+    pipeline: Pipeline, recipe: Recipe, scene: Scene, tick: Tick, seen: Seen | None = None
+) -> torch.Tensor:
+    """Painted latents (B, 4, h, w). `seen` is given the clean latents after every step that is not
+    the last. Raises whatever `tick` and `seen` raise, within one step."""
     with torch.inference_mode():
         steps = steps_of(recipe)
         x = scene.known + steps[0].sigma * scene.noise  # (B, 4, h, w)
@@ -64,6 +69,8 @@ def denoise(pipeline: Pipeline, recipe: Recipe, scene: Scene, tick: Tick) -> tor
             clean = x - step.sigma * noise  # (B, 4, h, w) clean latents as far as can be told
             x = advanced(x, clean, clean_before, step)
             clean_before = clean
+            if seen is not None and step.sigma_next > 0:
+                seen(step.number, clean)
         tick(1.0)
         return torch.where(scene.freedom > 0, x, scene.known)
 

@@ -9,6 +9,7 @@ a weight) is an error: never another cloth, never a quieter picture.
 from collections.abc import Hashable, Sequence
 from copy import copy
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,8 @@ from models.letter import Letter
 from worker.engines import Order, Picture, Rendering, Tick
 from worker.engines.colour_lock import locked, rewoven
 from worker.engines.drape import DrapeEngine, cloth_of
-from worker.engines.sdxl_denoise import Scene, denoise
+from worker.engines.sdxl_denoise import Scene, Seen, denoise
+from worker.engines.sdxl_glimpse import glimpse
 from worker.engines.sdxl_mask import Box, garment_box, pasted, scaled
 from worker.engines.sdxl_memory import Ladder
 from worker.engines.sdxl_pipeline import Pipeline, device_facts, load
@@ -33,6 +35,7 @@ from worker.weights import Shelf
 
 Floats = NDArray[np.float32]
 DRAPED, PAINTED = 0.05, 0.92  # shares of the way, as ticks tell it
+STEPS_BETWEEN_PREVIEWS = 3
 NOT_CLOTH = {  # what a letter says about everything else
     "cut",
     "look",
@@ -112,7 +115,10 @@ class SdxlInpaintEngine:
         )
 
     def render(self, letter: Letter, swatch: bytes | None, tick: Tick) -> Rendering:
-        return self.render_batch([Order(letter, swatch)], tick)[0]
+        return self.render_shown(Order(letter, swatch), tick)
+
+    def render_shown(self, order: Order, tick: Tick) -> Rendering:
+        return self.render_batch([order], tick)[0]
 
     def render_batch(self, orders: Sequence[Order], tick: Tick) -> list[Rendering]:
         """Render orders together; same bytes again only for a batch of the same size.
@@ -136,6 +142,7 @@ class SdxlInpaintEngine:
             self.recipe,
             scene,
             lambda share: tick(DRAPED + (PAINTED - DRAPED) * share),
+            self._showing(orders, drapes, stands, scene),
         )
         painted = _pictures_of(self.pipeline, latents)
         tick(PAINTED)
@@ -212,6 +219,30 @@ class SdxlInpaintEngine:
         part = locked(part, wanted, stand.cover, stand.px_per_cm, recipe.colour_lock)
         part = rewoven(part, wanted, stand.flat, stand.px_per_cm, recipe.weave)
         return pasted(drape, part * 255, stand.coverage, box)
+
+    def _showing(
+        self,
+        orders: Sequence[Order],
+        drapes: Sequence[Rendering],
+        stands: Sequence[Stand],
+        scene: Scene,
+    ) -> Seen:
+        """Offers every order, after every few steps, to show it how far its picture is."""
+
+        def seen(step: int, clean: torch.Tensor) -> None:
+            if (step + 1) % STEPS_BETWEEN_PREVIEWS == 0:
+                each = zip(orders, drapes, stands, scene.known, clean, strict=True)
+                for order, drape, stand, *latents in each:
+                    order.show(partial(self._preview, drape.picture, stand, *latents))
+
+        return seen
+
+    def _preview(
+        self, drape: Picture, stand: Stand, known: torch.Tensor, clean: torch.Tensor
+    ) -> Picture:
+        """The picture as far as it is; its colour and its threads are the drape's already."""
+        part = glimpse(stand.box.of(drape), known, clean)
+        return self._finished(drape, part, stand)
 
     def _record(self, order: Order, drape: Rendering, stand: Stand, batch: int) -> dict[str, Any]:
         """Every value that shaped the picture."""
