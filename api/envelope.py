@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from models.settings import settings
 
 log = logging.getLogger("api")
+OPENS = "/s/"  # what follows opens a lookbook: a secret, and no log line holds it
 HEADERS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin"}
 
 
@@ -46,7 +47,8 @@ class Envelope:
             await self.app(scope, receive, enveloped)
         finally:
             duration_ms = round((time.perf_counter() - started) * 1000, 1)
-            log.info("request", extra=fields | {"path": scope["path"], "duration_ms": duration_ms})
+            path = f"{OPENS}…" if scope["path"].startswith(OPENS) else scope["path"]
+            log.info("request", extra=fields | {"path": path, "duration_ms": duration_ms})
 
 
 def _policy() -> str:

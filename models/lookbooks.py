@@ -134,8 +134,7 @@ class Shown:
     order: GenerationView
     cut: str
     cut_name: str
-    swatch_code: str | None
-    family_name: str
+    fabric: Row[Any]  # swatch_code, family_name, mill, composition, weight_g_m2; None: not known
     job: CutView | None
     hearts: int = 0
     comments: list[Row[Any]] = field(default_factory=list)
@@ -269,8 +268,8 @@ def _writable(session: Session, id: UUID) -> Lookbook:
 
 
 PAGES = text("""
-SELECT p.id, p.note, p.cut, l.generation_id, coalesce(k.name, p.cut) AS cut_name, f.swatch_code,
-       coalesce(m.display_name, '') AS family_name,
+SELECT p.id, p.note, p.cut, l.generation_id, coalesce(k.name, p.cut) AS cut_name,
+       m.display_name AS family_name, f.swatch_code, f.mill, f.composition, f.weight_g_m2,
        (SELECT count(*) FROM lookbook_hearts h WHERE h.page_id = p.id) AS hearts
   FROM lookbook_pages p
   JOIN client_looks l ON l.id = p.look_id
@@ -300,8 +299,7 @@ def pages(session: Session, id: UUID) -> list[Shown]:
             order=by_id[row.generation_id],
             cut=row.cut,
             cut_name=row.cut_name,
-            swatch_code=row.swatch_code,
-            family_name=row.family_name,
+            fabric=row,
             job=next((job for job in by_id[row.generation_id].best if job.cut == row.cut), None),
             hearts=row.hearts,
             comments=[comment for comment in comments if comment.page_id == row.id],

@@ -13,6 +13,7 @@ from fastapi import APIRouter, HTTPException, Request, Response
 
 FOLDER = Path(__file__).parent / "static"
 CONSOLE_FOLDER = Path(__file__).parent / "static_console"
+CLIENTS_FOLDER = Path(__file__).parent / "static_clients"
 MEDIA_TYPES = {
     ".css": "text/css; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
@@ -76,7 +77,8 @@ def _version(files: dict[str, StaticFile]) -> str:
 
 BUNDLE = Bundle(FOLDER)
 CONSOLE_BUNDLE = Bundle(CONSOLE_FOLDER)  # of its own: the sales floor does not wait for it
-BUNDLES = {bundle.version: bundle for bundle in (BUNDLE, CONSOLE_BUNDLE)}
+CLIENTS_BUNDLE = Bundle(CLIENTS_FOLDER)
+BUNDLES = {bundle.version: bundle for bundle in (BUNDLE, CONSOLE_BUNDLE, CLIENTS_BUNDLE)}
 
 
 @router.get("/static/{version}/{name:path}")
