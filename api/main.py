@@ -16,6 +16,7 @@ from api import (
     previews,
     provenance,
     shop,
+    stars,
     swatches,
 )
 from api.body_limit import BodyLimit
@@ -23,15 +24,13 @@ from api.document import DocumentedApp
 from api.envelope import Envelope
 from api.errors import LastResort, add_error_handlers
 from api.language import Speaking
-from api.pages import clients as client_pages
 from api.pages import (
-    clients_lookbooks,
-    clients_shared,
     console_catalogue,
     console_operations,
     console_orders,
     console_people,
     floor,
+    gallery,
     sign_in,
 )
 from models.logs import start_logging
@@ -51,6 +50,8 @@ def create_app() -> FastAPI:
     add_error_handlers(app)
     for module in (
         floor,
+        gallery,
+        stars,
         shop,
         generations,
         previews,
@@ -69,9 +70,6 @@ def create_app() -> FastAPI:
         console_catalogue,
         console_operations,
         console_people,
-        client_pages,
-        clients_lookbooks,
-        clients_shared,
     ):
         app.include_router(module.router)
     app.add_middleware(LastResort)

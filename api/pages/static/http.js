@@ -33,7 +33,7 @@ export async function request(url, { method = "GET", headers = {}, json, signal 
   let body = null;
   try {
     response = await fetch(url, options);
-    if (response.status !== 304) body = await response.json();
+    if (response.status !== 304 && response.status !== 204) body = await response.json();
   } catch (error) {
     if (signal?.aborted) throw error;
     if (!response || response.ok) throw new Unreachable(String(error));

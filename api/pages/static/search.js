@@ -5,6 +5,8 @@ import { show as markChosen } from "./chooser.js";
 import { t, tCount } from "./strings.js";
 
 const MOST = 60; // tiles shown: more is not looked through, it is narrowed down
+const AT_ONCE = 15; // of them before the next letter; the rest follows when there is time
+const REST_MS = 300; // browsers let an address change only so often
 const WORDS = "busca";
 
 const board = document.getElementById("cloths");
@@ -19,6 +21,8 @@ const count = document.getElementById("found-count");
 
 const entries = [...document.querySelectorAll("[data-color]")].map(entryOf);
 const copies = new Map(); // tile → its copy among what was found: its picture is loaded once
+let resting = 0;
+let following = 0;
 
 function fold(words) {
   return words.normalize("NFD").replace(/\p{M}/gu, "").toLowerCase();
@@ -87,8 +91,8 @@ function copyOf(tile) {
 function search() {
   const { words, chosen } = wanted();
   const searching = words.length + chosen.length > 0;
-  remember(WORDS, field.value.trim());
-  for (const kind of kinds) remember(kind, [...(new Map(chosen).get(kind) ?? [])].join());
+  clearTimeout(resting);
+  resting = setTimeout(() => remember(new Map(chosen)), REST_MS);
   board.toggleAttribute("data-searching", searching);
   panel.hidden = !searching;
   showChosen(chosen);
@@ -96,15 +100,28 @@ function search() {
 }
 
 function present(tiles) {
-  const shown = tiles.slice(0, MOST).map(copyOf);
-  for (const [place, copy] of shown.entries()) copy.tabIndex = place ? -1 : 0;
-  list.replaceChildren(...shown);
-  list.hidden = shown.length === 0;
-  markChosen();
+  clearTimeout(following);
+  show(tiles.slice(0, AT_ONCE));
+  const rest = tiles.slice(AT_ONCE, MOST);
+  if (rest.length) following = setTimeout(() => append(rest), REST_MS / 2);
+  list.hidden = tiles.length === 0;
   if (!tiles.length) count.textContent = t("search.none");
   else if (tiles.length > MOST) {
     count.textContent = t("search.first", { shown: MOST, n: tiles.length });
   } else count.textContent = tCount("search.found", tiles.length);
+}
+
+function show(tiles) {
+  list.replaceChildren();
+  append(tiles);
+  if (list.firstElementChild) list.firstElementChild.tabIndex = 0;
+}
+
+function append(tiles) {
+  const shown = tiles.map(copyOf);
+  for (const copy of shown) copy.tabIndex = -1;
+  list.append(...shown);
+  markChosen();
 }
 
 function showChosen(chosen) {
@@ -127,10 +144,13 @@ function openFacets(open) {
   facets.hidden = !open;
 }
 
-function remember(name, value) {
+function remember(chosen) {
   const url = new URL(location.href);
-  if (value) url.searchParams.set(name, value);
-  else url.searchParams.delete(name);
+  const state = kinds.map((kind) => [kind, [...(chosen.get(kind) ?? [])].join()]);
+  for (const [name, value] of [[WORDS, field.value.trim()], ...state]) {
+    if (value) url.searchParams.set(name, value);
+    else url.searchParams.delete(name);
+  }
   if (url.href !== location.href) history.replaceState(null, "", url);
 }
 

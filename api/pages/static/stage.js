@@ -158,6 +158,7 @@ class Figure {
       node("p", "caption-cloth", order.cloth.name),
       facts(t("stage.of_cut", { cut: named(entry) }), order.cloth.code),
     );
+    if (image.truth) words.append(truthOf(image.truth));
     const notes = [...new Set(image.degraded.map((code) => tCode("degraded", code)))];
     for (const note of notes) words.append(node("p", "caption-notes", note));
     const download = node("a", "button button-plain", t("stage.download"));
@@ -313,6 +314,20 @@ function facts(...parts) {
   const whole = parts.filter(Boolean).map((part) => node("span", "", part));
   const root = node("p", "caption-facts");
   root.append(...whole.flatMap((part, place) => (place ? [" · ", part] : [part])));
+  return root;
+}
+
+// How true the picture is to its cloth, with the numbers that say so.
+function truthOf({ grade, delta_e: colour, scale_error: scale }) {
+  const root = node("p", `truth truth-${grade}`);
+  const mark = root.appendChild(node("span", "truth-mark"));
+  mark.setAttribute("aria-hidden", "true");
+  const percent = scale === null ? null : `${scale < 0 ? "−" : "+"}${Math.abs(scale * 100).toFixed(1)}`;
+  const numbers = line(
+    t("truth.colour", { n: colour.toFixed(1) }),
+    percent && t("truth.scale", { n: percent }),
+  );
+  root.append(`${tCode("truth", grade)} `, node("span", "truth-numbers", numbers));
   return root;
 }
 

@@ -1,0 +1,49 @@
+// Two to four pictures side by side: whatever is done to one is done to all. Two of them can also
+// lie over each other, with an edge between them that is moved.
+
+import { t } from "./strings.js";
+import { Zoom } from "./zoom.js";
+
+const panes = document.getElementById("panes");
+const slider = document.getElementById("slider");
+const divide = document.getElementById("divide");
+const surfaces = [...document.querySelectorAll(".pane-surface")];
+
+const zooms = surfaces.map((surface) => new Zoom(surface, surface.firstElementChild, together));
+
+function together(moved) {
+  for (const zoom of zooms) if (zoom !== moved && zoom.picture.naturalWidth) zoom.follow(moved);
+  document.getElementById("zoom").textContent = t("viewer.zoom", { n: moved.percent });
+}
+
+function fit() {
+  for (const zoom of zooms) zoom.fit();
+}
+
+// The second picture covers the first from the edge on.
+function divideAt(percent) {
+  surfaces[1].style.clipPath = percent === null ? "" : `inset(0 0 0 ${percent}%)`;
+  panes.style.setProperty("--edge", percent === null ? "" : `${percent}%`);
+}
+
+function setSlider(on) {
+  slider.setAttribute("aria-pressed", String(on));
+  panes.dataset.mode = on ? "over" : "side";
+  document.getElementById("slide").hidden = !on;
+  divideAt(on ? Number(divide.value) : null);
+  fit();
+}
+
+if (panes) {
+  for (const zoom of zooms) {
+    zoom.surface.addEventListener("keydown", (event) => zoom.onKey(event));
+    zoom.picture.addEventListener("load", () => zoom.fit());
+  }
+  document.getElementById("closer").addEventListener("click", () => zooms[0].closer());
+  document.getElementById("farther").addEventListener("click", () => zooms[0].farther());
+  document.getElementById("fit").addEventListener("click", fit);
+  slider?.addEventListener("click", () => setSlider(panes.dataset.mode === "side"));
+  divide?.addEventListener("input", () => divideAt(Number(divide.value)));
+  addEventListener("resize", fit);
+  fit();
+}
