@@ -24,7 +24,10 @@ from api.document import DocumentedApp
 from api.envelope import Envelope
 from api.errors import LastResort, add_error_handlers
 from api.language import Speaking
+from api.pages import clients as client_pages
 from api.pages import (
+    clients_lookbooks,
+    clients_shared,
     console_catalogue,
     console_operations,
     console_orders,
@@ -70,6 +73,9 @@ def create_app() -> FastAPI:
         console_catalogue,
         console_operations,
         console_people,
+        client_pages,
+        clients_lookbooks,
+        clients_shared,
     ):
         app.include_router(module.router)
     app.add_middleware(LastResort)
