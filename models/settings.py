@@ -106,6 +106,7 @@ class Settings(BaseSettings):
     # The photoreal engines. Names known from the older system; empty: the profile's own value.
     generator_mode: Literal["inpaint", "full", "mock"] | None = None  # known name of FINAL_ENGINE
     sdxl_profile: Literal["fast", "standard", "best"] = "standard"
+    sdxl_compile: bool = False  # torch.compile: minutes at the first start of a kind of card
     weights_dir: Path | None = None  # empty: HF_HOME/weights, or DATA_DIR/weights
     hf_home: Path | None = None
     weights_manifest: Path = ROOT / "assets" / "weights.toml"

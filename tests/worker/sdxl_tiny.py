@@ -302,7 +302,7 @@ def _set_up(kind: type[SdxlInpaintEngine], recipe: Recipe) -> SdxlInpaintEngine:
 def _loaded_once(recipe: Recipe, shelf: Shelf) -> Pipeline:
     """Loading is what takes the time, and many recipes load the same."""
     parts = (recipe.unet, any(recipe.controls.values()), recipe.ip_scale, recipe.refiner_from < 1)
-    key = (*parts, recipe.prompt, recipe.negative)
+    key = (*parts, recipe.prompt, recipe.negative, recipe.compiled)
     if key not in _pipelines:
         _pipelines[key] = load(recipe, shelf)
     return _pipelines[key]

@@ -1,6 +1,7 @@
 """Profiles and the settings' known names make a recipe."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -73,6 +74,12 @@ def test_parts_that_are_switched_off_are_off() -> None:
 def test_a_control_of_scale_nothing_is_left_out() -> None:
     recipe = inpaint_recipe(chosen(controlnet2_weight=0))
     assert recipe.controls_at(0) == {"tile": 0.4}
+
+
+def test_compiling_is_part_of_the_recipe_as_it_gives_other_bits() -> None:
+    for recipe in (inpaint_recipe, full_recipe):
+        assert recipe(chosen(sdxl_compile=True)) == replace(recipe(chosen()), compiled=True)
+    assert "sdxl_compile" in chosen().photoreal_recipe
 
 
 def test_guidance_of_one_asks_once() -> None:

@@ -45,6 +45,7 @@ class Recipe:
     colour_lock: float  # 0..1
     weave: float  # 0..1: share of the cloth's fine detail that is put back after decoding
     refiner_from: float = 1.0  # share of the steps after which the refiner paints
+    compiled: bool = False  # transformer blocks by torch.compile: other bits, hence of the recipe
     prompt: str = PROMPT
     negative: str = NEGATIVE
 
@@ -188,6 +189,7 @@ def _with_parts(recipe: Recipe, chosen: Settings, ip_scale: float) -> Recipe:
             _first(chosen.controlnet_guidance_end, end),
         ),
         ip_scale=ip_scale if chosen.ip_adapter_enabled else 0.0,
+        compiled=chosen.sdxl_compile,
     )
 
 
