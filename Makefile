@@ -12,7 +12,7 @@ DEBIAN := chromium pgbouncer wrk nginx prometheus:promtool
 export PORT HOST DATA_DIR TEST_DATABASE_URL
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check fuzz chaos bench clean
+.PHONY: help run test check fuzz chaos bench looks clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ chaos: $(STAMPS)/dev ## the queue under fire for some minutes; CHAOS="--seed 7 -
 bench: $(STAMPS)/dev $(STAMPS)/bench ## measure what README.md and bench/RESULTS.md quote
 	@$(BIN)/python -m bench
 
+looks: $(STAMPS)/looks ## render the look packs in assets/looks; LOOKS="recto" to choose
+	@$(VENV)/looks/bin/python -m devops.looks $(LOOKS)
+
 clean: ## remove what was installed and built, keep the data
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache
 
@@ -57,6 +60,13 @@ $(STAMPS)/bench: bench/requirements.txt
 	@echo "Installing bench/requirements.txt into $(VENV)/bench ..."
 	@$(PYTHON) -m venv $(VENV)/bench
 	@$(VENV)/bench/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@mkdir -p $(STAMPS) && touch $@
+
+# Blender as a Python module, which is built for one Python, apart from our own environment.
+$(STAMPS)/looks: devops/looks/requirements.txt
+	@echo "Installing devops/looks/requirements.txt (Blender, 1 GB) into $(VENV)/looks ..."
+	@python3.11 -m venv $(VENV)/looks
+	@$(VENV)/looks/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	@mkdir -p $(STAMPS) && touch $@
 
 # Where we may install them. Elsewhere the tests of chromium, pgbouncer and wrk fail, those of nginx and
