@@ -15,7 +15,7 @@ from models.logs import start_logging
 from models.settings import ROOT, settings
 from models.storage import storage
 from worker.bell import Bell
-from worker.engines import Engine, engine_named
+from worker.engines import Engine, ShowingEngine, engine_named
 from worker.loop import Loop, Unfit
 from worker.watermark import Watermark
 
@@ -32,7 +32,8 @@ def main() -> None:
     bell = Bell()
     name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
     watermark = Watermark(settings().watermark_path)
-    loop = Loop(name, _engines(), storage(), watermark, stopping)
+    engines = _engines()
+    loop = Loop(name, engines, storage(), watermark, stopping, _device(engines))
     log.info("ready", extra={"worker": name, "engines": list(loop.engines)})
     unfit = _run(loop, bell)
     _say_goodbye(name, unfit)
@@ -63,6 +64,12 @@ def _engines() -> list[Engine]:
     except StylistError as error:
         raise SystemExit(str(error)) from error  # it must not render something else instead
     return engines
+
+
+def _device(engines: list[Engine]) -> str:
+    """What the console says that this worker works on: the card, where an engine has one."""
+    cards = [engine.device for engine in engines if isinstance(engine, ShowingEngine)]
+    return cards[0] if cards else "cpu"
 
 
 def _say_goodbye(name: str, note: str | None) -> None:

@@ -32,6 +32,7 @@ export WEIGHTS_DIR=${WEIGHTS_DIR:-${HF_HOME:-$VOLUME}/weights}
 export TORCHINDUCTOR_CACHE_DIR=${TORCHINDUCTOR_CACHE_DIR:-$VOLUME/cache/inductor}
 export TRITON_CACHE_DIR=${TRITON_CACHE_DIR:-$VOLUME/cache/triton}
 export PIP_CACHE_DIR=${PIP_CACHE_DIR:-$VOLUME/cache/pip}
+export PYTORCH_ALLOC_CONF=${PYTORCH_ALLOC_CONF:-expandable_segments:True} # no memory lost in gaps
 export PYTHONUNBUFFERED=1 HF_HUB_OFFLINE=1
 
 stopping=

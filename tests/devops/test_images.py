@@ -80,6 +80,16 @@ class TestImage:
                 assert "rm -rf /var/lib/apt/lists" in rest
 
 
+def test_what_a_pod_makes_once_is_kept_on_its_volume_and_the_same_in_the_image() -> None:
+    image = (DEVOPS / "docker" / "worker-gpu.Dockerfile").read_text()
+    pod = (DEVOPS / "runpod" / "deploy.sh").read_text()
+    for name in ("WEIGHTS_DIR", "TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR"):
+        assert re.search(rf"\b{name}=/weights\b", image), name
+        assert re.search(rf"export {name}=\${{{name}:-.*\$?{{?VOLUME", pod), name
+    for text in (image, pod):
+        assert "expandable_segments:True" in text
+
+
 def test_only_the_api_opens_a_port() -> None:
     for path in DOCKERFILES:
         exposed = [rest for name, rest in instructions(path) if name == "EXPOSE"]

@@ -16,6 +16,7 @@ import torch
 from models.errors import EngineFailed, LookUnavailable, SwatchUnreadable
 from models.letter import Letter
 from tests.worker.sdxl_tiny import RECIPE, inpaint_engine, letter, looks, shelf
+from worker.__main__ import _device
 from worker.engines import Order, Picture
 from worker.engines.drape import DrapeEngine, cloth_of
 from worker.engines.sdxl_glimpse import glimpse
@@ -301,6 +302,13 @@ def test_an_unreadable_swatch_fails_before_anything_is_painted() -> None:
     with pytest.raises(SwatchUnreadable):
         engine.render(order, None, quiet)
     assert rows == []
+
+
+def test_the_console_is_told_the_card_that_a_worker_works_on() -> None:
+    drape, photoreal = DrapeEngine(looks()), SdxlInpaintEngine(looks(), shelf(), RECIPE, ())
+    with patch.object(photoreal, "device", "NVIDIA L40S"):
+        assert _device([drape, photoreal]) == "NVIDIA L40S"
+    assert _device([drape]) == "cpu"
 
 
 def test_a_look_of_another_version_is_refused() -> None:

@@ -73,6 +73,8 @@ class BatchEngine(Protocol):
 class ShowingEngine(Protocol):
     """A slow engine, which offers to show how far a picture is."""
 
+    device: str  # the card that it works on, or "cpu"
+
     def render_shown(self, order: Order, tick: Tick) -> Rendering:
         """As `Engine.render`, with `order.show`."""
 

@@ -59,6 +59,7 @@ class SdxlInpaintEngine:
         self._looks_dir = looks_dir
         self._shelf = shelf
         self.recipe = recipe
+        self.device = device_facts()["device"]
         self._needs = tuple(needs)
         self._drape = DrapeEngine(looks_dir)
         self._ladder = Ladder()
