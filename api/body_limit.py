@@ -3,11 +3,13 @@
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.photo_folder import FOLDER_MAX_BYTES
 from api.swatches import TOO_LARGE, UPLOAD_MAX_BYTES
 
+IMPORT = "/console/catalogue/import"
 OLD_UPLOAD = "/upload-swatch"  # its clients know 400 for a file that is too large
 BODY_MAX_BYTES = 1_000_000
-UPLOAD_BODY_MAX_BYTES = UPLOAD_MAX_BYTES + 100_000  # the file and its multipart envelope
+ENVELOPE_MAX_BYTES = 100_000  # what multipart puts around a file
 
 
 class BodyLimit:
@@ -20,7 +22,7 @@ class BodyLimit:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        left = UPLOAD_BODY_MAX_BYTES if _is_upload(scope) else BODY_MAX_BYTES
+        left = _limit_bytes(scope)
 
         async def counted() -> Message:
             nonlocal left
@@ -31,6 +33,13 @@ class BodyLimit:
             return message
 
         await self.app(scope, counted, send)
+
+
+def _limit_bytes(scope: Scope) -> int:
+    if not _is_upload(scope):
+        return BODY_MAX_BYTES
+    whole = FOLDER_MAX_BYTES if scope["path"] == IMPORT else UPLOAD_MAX_BYTES
+    return whole + ENVELOPE_MAX_BYTES
 
 
 def _is_upload(scope: Scope) -> bool:

@@ -3,15 +3,15 @@
 import hashlib
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path, Query, UploadFile
+from fastapi import APIRouter, Depends, Query, Response, UploadFile
 from pydantic import BaseModel
 
 from api.auth import READ_CATALOGUE, WRITE_CATALOGUE, Needs
 from api.deps import BaseUrl, Transaction
 from api.errors import BadRequest
 from api.files import PUBLIC_PREFIX, key_of, link
+from api.if_match import FABRIC_AS_READ, FAMILY_AS_READ, etag
 from api.schemas import (
-    BIGINT_MAX,
     ColorCreate,
     ColorMove,
     ColorPatch,
@@ -19,6 +19,7 @@ from api.schemas import (
     FabricCreate,
     FabricPatch,
     FabricRead,
+    RowKey,
     RowStatus,
     StatusPatch,
 )
@@ -33,7 +34,7 @@ MAY_READ, MAY_WRITE = [Depends(Needs(READ_CATALOGUE))], [Depends(Needs(WRITE_CAT
 Limit = Annotated[int, Query(ge=1, le=200)]
 Offset = Annotated[int, Query(ge=0, le=1_000_000)]
 Part = Annotated[str | None, Query(max_length=200)]
-Id = Annotated[int, Path(ge=0, le=BIGINT_MAX)]
+Id = RowKey
 
 router = APIRouter(prefix="/admin", tags=["catalogue"])
 
@@ -62,36 +63,42 @@ def create_family(body: FabricCreate, session: Transaction, base: BaseUrl) -> Fa
 
 
 @router.get("/fabrics/{id}", dependencies=MAY_READ)
-def read_family(id: Id, session: Transaction, base: BaseUrl) -> FabricRead:
-    return _family(base, catalogue.family(session, id))
+def read_family(id: Id, session: Transaction, base: BaseUrl, response: Response) -> FabricRead:
+    found = catalogue.family(session, id)
+    response.headers["ETag"] = etag(found)
+    return _family(base, found)
 
 
-@router.patch("/fabrics/{id}", dependencies=MAY_WRITE)
-def change_family(id: Id, body: FabricPatch, session: Transaction, base: BaseUrl) -> FabricRead:
+@router.patch("/fabrics/{id}", dependencies=[*MAY_WRITE, FAMILY_AS_READ])
+def change_family(
+    id: Id, body: FabricPatch, session: Transaction, base: BaseUrl, response: Response
+) -> FabricRead:
     """Change some fields; `colors` replaces the whole list, and keeps rows whose color_id stays."""
     fabrics = None
     if body.colors is not None:
         fabrics = [_fabric_fields(session, base, color) for color in body.colors]
     changes = _given(body, exclude={"colors"})
-    return _family(base, catalogue.update_family(session, id, changes, fabrics))
+    changed = catalogue.update_family(session, id, changes, fabrics)
+    response.headers["ETag"] = etag(changed)
+    return _family(base, changed)
 
 
-@router.delete("/fabrics/{id}", status_code=204, dependencies=MAY_WRITE)
+@router.delete("/fabrics/{id}", status_code=204, dependencies=[*MAY_WRITE, FAMILY_AS_READ])
 def delete_family(id: Id, session: Transaction) -> None:
     catalogue.delete_family(session, id)
 
 
-@router.patch("/fabrics/{id}/status", dependencies=MAY_WRITE)
+@router.patch("/fabrics/{id}/status", dependencies=[*MAY_WRITE, FAMILY_AS_READ])
 def set_family_status(id: Id, body: StatusPatch, session: Transaction, base: BaseUrl) -> FabricRead:
     return _family(base, catalogue.update_family(session, id, {"status": body.status}))
 
 
-@router.post("/fabrics/{id}/deactivate", dependencies=MAY_WRITE)
+@router.post("/fabrics/{id}/deactivate", dependencies=[*MAY_WRITE, FAMILY_AS_READ])
 def deactivate_family(id: Id, session: Transaction, base: BaseUrl) -> FabricRead:
     return _family(base, catalogue.update_family(session, id, {"status": "inactive"}))
 
 
-@router.post("/fabrics/{id}/preview", dependencies=MAY_WRITE)
+@router.post("/fabrics/{id}/preview", dependencies=[*MAY_WRITE, FAMILY_AS_READ])
 def set_family_preview(id: Id, file: UploadFile, session: Transaction, base: BaseUrl) -> FabricRead:
     """Store a picture that stands for the family."""
     content = clean_photo(read_capped(file)).content  # before the session has a connection
@@ -118,26 +125,32 @@ def list_fabrics(
 
 
 @router.get("/colors/{id}", dependencies=MAY_READ)
-def read_fabric(id: Id, session: Transaction, base: BaseUrl) -> ColorRead:
-    return _fabric(base, catalogue.fabric(session, id))
+def read_fabric(id: Id, session: Transaction, base: BaseUrl, response: Response) -> ColorRead:
+    found = catalogue.fabric(session, id)
+    response.headers["ETag"] = etag(found)
+    return _fabric(base, found)
 
 
-@router.patch("/colors/{id}", dependencies=MAY_WRITE)
-def change_fabric(id: Id, body: ColorPatch, session: Transaction, base: BaseUrl) -> ColorRead:
+@router.patch("/colors/{id}", dependencies=[*MAY_WRITE, FABRIC_AS_READ])
+def change_fabric(
+    id: Id, body: ColorPatch, session: Transaction, base: BaseUrl, response: Response
+) -> ColorRead:
     changes = _given(body, exclude={"swatch_url"}, nullable={"swatch_code"})
     if "swatch_url" in body.model_fields_set:
         changes |= _swatch_fields(session, base, body.swatch_url)
-    return _fabric(base, catalogue.update_fabric(session, id, changes))
+    changed = catalogue.update_fabric(session, id, changes)
+    response.headers["ETag"] = etag(changed)
+    return _fabric(base, changed)
 
 
-@router.patch("/colors/{id}/status", dependencies=MAY_WRITE)
+@router.patch("/colors/{id}/status", dependencies=[*MAY_WRITE, FABRIC_AS_READ])
 def set_fabric_status(id: Id, body: StatusPatch, session: Transaction, base: BaseUrl) -> ColorRead:
     return _fabric(base, catalogue.update_fabric(session, id, {"status": body.status}))
 
 
 @router.post(
     "/colors/{id}/move",
-    dependencies=MAY_WRITE,
+    dependencies=[*MAY_WRITE, FABRIC_AS_READ],
     responses={400: {"description": "no fabric_family_id"}},
 )
 def move_fabric(id: Id, body: ColorMove, session: Transaction, base: BaseUrl) -> ColorRead:
@@ -147,7 +160,7 @@ def move_fabric(id: Id, body: ColorMove, session: Transaction, base: BaseUrl) ->
     return _fabric(base, catalogue.update_fabric(session, id, changes))
 
 
-@router.delete("/colors/{id}", status_code=204, dependencies=MAY_WRITE)
+@router.delete("/colors/{id}", status_code=204, dependencies=[*MAY_WRITE, FABRIC_AS_READ])
 def delete_fabric(id: Id, session: Transaction) -> None:
     catalogue.delete_fabric(session, id)
 

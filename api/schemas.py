@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
+from fastapi import Path
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from models.letter import NOISE_SEED_MAX
@@ -13,6 +14,7 @@ Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"\S")]
 Hex = Annotated[str, Field(pattern=r"^#[0-9A-Fa-f]{6}$"), AfterValidator(str.upper)]
 BIGINT_MAX = 2**63 - 1
 RowId = Annotated[int, Field(ge=0, le=BIGINT_MAX)]
+RowKey = Annotated[int, Path(ge=0, le=BIGINT_MAX)]
 RowStatus = Literal["active", "inactive"]
 OldStatus = Literal["pending", "processing", "completed", "failed"]
 Status = Literal["pending", "processing", "completed", "failed", "canceled", "expired"]

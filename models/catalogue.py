@@ -359,6 +359,18 @@ def delete_fabric(session: Session, id: int) -> None:
     session.delete(fabric(session, id, to_write=True))
 
 
+def delete_fabrics(session: Session, ids: Sequence[int]) -> list[tuple[int, str, bool | None]]:
+    """The report of `update_fabrics`: each was deleted (True) or is gone already (None)."""
+    query = select(Fabric).where(Fabric.id.in_(ids)).order_by(Fabric.id).with_for_update()
+    found = {row.id: row for row in session.scalars(query)}
+    for row in found.values():
+        session.delete(row)
+    session.flush()
+    return [
+        (id, found[id].name, True) if id in found else (id, "", None) for id in dict.fromkeys(ids)
+    ]
+
+
 def fabrics_with_swatch(session: Session, swatch_key: str) -> Sequence[Fabric]:
     """All fabrics whose swatch is stored under this key: fabrics may share a photo."""
     return session.scalars(select(Fabric).where(Fabric.swatch_key == swatch_key)).all()

@@ -54,6 +54,20 @@ def list_generations(
     since: date | None = None,
 ) -> list[GenerationView]:
     """Newest first; `q` is a part of the fabric's name or id, `since` a day in UTC."""
+    ids = list_ids(session, page, family_id, color_id, statuses, q, since)
+    return read_many(session, ids) if ids else []
+
+
+def list_ids(
+    session: Session,
+    page: Page,
+    family_id: str | None = None,
+    color_id: str | None = None,
+    statuses: Sequence[str] | None = None,
+    q: str | None = None,
+    since: date | None = None,
+) -> Sequence[UUID]:
+    """The same orders' ids."""
     where = {
         "q": q,
         "since": since,
@@ -61,8 +75,7 @@ def list_generations(
         "color_id": color_id,
         "statuses": list(statuses) if statuses else None,
     }
-    ids = session.scalars(LIST, where | {"limit": page.limit, "offset": page.offset}).all()
-    return read_many(session, ids) if ids else []
+    return session.scalars(LIST, where | {"limit": page.limit, "offset": page.offset}).all()
 
 
 def stats(session: Session) -> list[Row[Any]]:

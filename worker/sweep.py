@@ -2,6 +2,7 @@
 
 orphans      pictures without a row, whose claim is dead, older than the grace period
 swatches     clients' photos past their time, and their bytes
+imports      lists that were uploaded to be imported, and left lying
 old orders   settled before RETENTION_DAYS, with their pictures; off unless that is set
 erased       pictures of erased clients that the store had refused to delete
 """
@@ -30,6 +31,7 @@ def main() -> None:
     done = {
         "orphans": sweep_orphans(storage(), now),
         "swatches": sweep_swatches(storage(), now),
+        "imports": sweep_imports(storage(), now),
         "orders": prune(storage(), now),
         "doomed_left": erasures.delete_doomed(storage()),
     }
@@ -56,6 +58,11 @@ def sweep_swatches(store: Storage, now: datetime) -> int:
             found = retention.unknown_swatches(session, batch)
         deleted += _delete(store, found)
     return deleted
+
+
+def sweep_imports(store: Storage, now: datetime) -> int:
+    """Delete lists that were uploaded to be imported and left lying."""
+    return sum(_delete(store, batch) for batch in _batches(_past_grace(store, "imports/", now)))
 
 
 def prune(store: Storage, now: datetime) -> int:

@@ -61,6 +61,7 @@ TEMPLATES.globals |= {
     "house": BUNDLE,
     "bundle": CONSOLE_BUNDLE,
     "languages": others,
+    "told": told,
     "link": partial(link, ""),  # the page and its pictures have one origin
 }
 
@@ -80,22 +81,31 @@ def page(
         path=request.url.path,
         here=quote(f"{request.url.path}?{request.url.query}", safe=""),
         said=said,
+        undo=_undo(request) if said else None,
         url_with=partial(url_with, request),
         **values,
     )
     return HTMLResponse(html, status, {"Cache-Control": "private, no-store"})
 
 
+def _undo(request: Request) -> str | None:
+    """The entry of the audit log that the sentence about what was just done can take back."""
+    entry = request.query_params.get("undo", "")
+    return entry if entry.isascii() and entry.isdigit() else None
+
+
 def back(url: str, said: str, **values: Any) -> RedirectResponse:
     """After a form: to a page that can be reloaded. Raises KeyError for a sentence that is not."""
     _ = STRINGS["said"][said]
-    query = urlencode({"said": said} | values)
+    query = urlencode({"said": said} | {k: v for k, v in values.items() if v is not None})
     return RedirectResponse(f"{url}{'&' if '?' in url else '?'}{query}", 303)
 
 
 def url_with(request: Request, **changes: Any) -> str:
     """This page's address with some of its query changed; None takes a part out."""
-    query: Mapping[str, Any] = dict(request.query_params) | {"said": None, "lang": None} | changes
+    query: Mapping[str, Any] = (
+        dict(request.query_params) | {"said": None, "undo": None, "lang": None} | changes
+    )
     kept = {name: value for name, value in query.items() if value not in (None, "")}
     return f"{request.url.path}?{urlencode(kept)}" if kept else request.url.path
 

@@ -3,6 +3,7 @@
 import hashlib
 from datetime import datetime
 from typing import Annotated, Any, Literal
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Form, Query, Request, Response, UploadFile
 from pydantic import BaseModel, ValidationError
@@ -14,7 +15,7 @@ from api.errors import status_of
 from api.pages.console import HOME, STRINGS, back, page
 from api.schemas import ColorCreate, FabricCreate
 from api.swatches import clean_photo, read_capped
-from models import catalogue
+from models import catalogue, undo
 from models.catalogue import EditedMeanwhile, Fabric, FabricFamily, Page
 from models.errors import Conflict, InvalidInput, StylistError
 
@@ -71,6 +72,14 @@ def list_fabrics(
         wanted=status,
         sort=sort,
         filtered=bool(q or family or status),
+        export_url=_export_url(q=q, family=family, status=status, sort=sort),
+    )
+
+
+def _export_url(**filters: str) -> str:
+    """The same list as a file."""
+    return (
+        f"{PAGE}/export.csv?{urlencode({name: value for name, value in filters.items() if value})}"
     )
 
 
@@ -79,7 +88,7 @@ def change_many(
     editor: Editor,
     request: Request,
     session: Transaction,
-    action: Annotated[Literal["activate", "deactivate", "move"], Form()] = "activate",
+    action: Annotated[Literal["activate", "deactivate", "move", "delete"], Form()] = "activate",
     ids: Annotated[list[int], Form(max_length=1000)] = [],  # noqa: B006 (pydantic copies it)
     to_family: Annotated[int | None, Form()] = None,
 ) -> Response:
@@ -88,11 +97,23 @@ def change_many(
         raise InvalidInput(STRINGS["catalogue"]["none_ticked"], "ids")
     if action == "move" and to_family is None:
         raise InvalidInput(STRINGS["catalogue"]["no_family"], "to_family")
+    if action == "delete":
+        report = catalogue.delete_fabrics(session, ids)
+        gone = next((id for id, _, done in report if done), 0)
+        entry = undo.deletion(session, "fabric", gone)
+        return page("bulk_report", request, editor, report=report, action=action, undo_entry=entry)
     changes: dict[str, Any] = {"status": "inactive" if action == "deactivate" else "active"}
     if action == "move":
         changes = {"fabric_family_id": to_family}
     report = catalogue.update_fabrics(session, ids, changes)
-    return page("bulk_report", request, editor, report=report, action=action)
+    return page("bulk_report", request, editor, report=report, action=action, undo_entry=None)
+
+
+@router.post("/undo/{entry}")
+def undo_deletion(editor: Editor, entry: Id, session: Transaction) -> Response:
+    """Bring back what was deleted, with all that was deleted together with it."""
+    undo.restore(session, entry)
+    return back(PAGE, "undone")
 
 
 @router.get("/fabrics/new")
@@ -137,7 +158,7 @@ def change_fabric(editor: Editor, id: Id, request: Request, form: FabricFields) 
 @router.post("/fabrics/{id}/delete")
 def delete_fabric(editor: Editor, id: Id, session: Transaction) -> Response:
     catalogue.delete_fabric(session, id)
-    return back(PAGE, "fabric-delete")
+    return back(PAGE, "fabric-delete", undo=undo.deletion(session, "fabric", id))
 
 
 def _save_fabric(editor: Principal, request: Request, form: FabricForm, id: int | None) -> Response:
@@ -273,7 +294,7 @@ def change_family(editor: Editor, id: Id, request: Request, form: FamilyFields) 
 @router.post("/families/{id}/delete")
 def delete_family(editor: Editor, id: Id, session: Transaction) -> Response:
     catalogue.delete_family(session, id)
-    return back(FAMILIES, "family-delete")
+    return back(FAMILIES, "family-delete", undo=undo.deletion(session, "family", id))
 
 
 def _save_family(editor: Principal, request: Request, form: FamilyForm, id: int | None) -> Response:

@@ -3,21 +3,26 @@
 from collections.abc import Callable, Sequence
 from datetime import date, timedelta
 from typing import Annotated, Literal
+from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Form, Query, Request, Response
+from pydantic import BaseModel
 
 from api.auth import PLACE_ORDERS, READ_ORDERS, WRITE_ORDERS, Needs, Principal
 from api.deps import OrderId, Transaction
+from api.language import told
 from api.pages.charts import day_chart
 from api.pages.console import HOME, STRINGS, back, page
 from models import accounts, audit, catalogue, generations, history, statistics, timeline
 from models.catalogue import Page
 from models.database import Session
+from models.errors import Conflict, InvalidInput, NotFound
 from models.storage import storage
 from models.views import GenerationView
 
 PAGE = f"{HOME}/orders"
 ON_A_PAGE = 24
+ALL_MOST = 200
 STATUSES = ("pending", "processing", "completed", "failed", "canceled", "expired")
 PERIODS = (7, 30, 90)
 Reader = Annotated[Principal, Depends(Needs(READ_ORDERS))]
@@ -64,9 +69,62 @@ def list_orders(
         view=view,
         filtered=bool(q or status or family or since),
         statuses=STATUSES,
+        all_most=ALL_MOST,
         families=catalogue.list_families(session, Page(200)),
         who=_names(session),
     )
+
+
+class ManyForm(BaseModel):
+    """The ticked ones, or the first ALL_MOST of those that the list's filters let through."""
+
+    action: Literal["retry", "cancel", "delete"]
+    which: Literal["ticked", "all"] = "ticked"
+    ids: Annotated[list[UUID], Form(max_length=ALL_MOST)] = []
+    q: Annotated[str, Form(max_length=100)] = ""
+    status: Status = ""
+    family: Annotated[str, Form(max_length=100)] = ""
+    since: Annotated[str, Form(max_length=10)] = ""
+
+
+@router.post("/bulk")
+def change_many(
+    orderer: Orderer, request: Request, session: Transaction, form: Annotated[ManyForm, Form()]
+) -> Response:
+    """What can be done is, in one transaction; of the others the report says why not."""
+    if form.action == "delete":
+        orderer.need(WRITE_ORDERS)
+    ids = form.ids if form.which == "ticked" else _matching(session, form)
+    if not ids:
+        raise InvalidInput(STRINGS["orders"]["none_ticked"], "ids")
+    report = [_changed(session, id, form.action, orderer) for id in dict.fromkeys(ids)]
+    return page("orders_report", request, orderer, report=report, action=form.action)
+
+
+def _matching(session: Session, form: ManyForm) -> Sequence[UUID]:
+    return history.list_ids(
+        session,
+        Page(ALL_MOST),
+        family_id=form.family or None,
+        statuses=[form.status] if form.status else None,
+        q=form.q.strip() or None,
+        since=_date(form.since),
+    )
+
+
+def _changed(
+    session: Session, id: UUID, action: str, orderer: Principal
+) -> tuple[UUID, str, UUID | None, str]:
+    """(id, cloth, the new order where there is one, why not)."""
+    name = str(id)
+    try:
+        name = generations.read(session, id).fabric_name
+        if action == "retry":
+            return id, name, _again(session, id, orderer), ""
+        (_cancel if action == "cancel" else _delete)(session, id)
+    except (Conflict, InvalidInput, NotFound) as error:
+        return id, name, None, told(str(error), error.code)
+    return id, name, None, ""
 
 
 @router.get("/statistics")
@@ -112,26 +170,38 @@ def read_order(reader: Reader, id: OrderId, request: Request, session: Transacti
 @router.post("/{id}/retry")
 def retry(orderer: Orderer, id: OrderId, session: Transaction) -> Response:
     """The same order once more, as a new one."""
-    new_id = generations.again(session, id, orderer.owner)
-    audit.record(session, "again", ("order", str(id)), after={"order": str(new_id)})
-    return back(f"{PAGE}/{new_id}", "order-retry")
+    return back(f"{PAGE}/{_again(session, id, orderer)}", "order-retry")
 
 
 @router.post("/{id}/cancel")
 def cancel(orderer: Orderer, id: OrderId, session: Transaction) -> Response:
-    view = generations.cancel(session, id)
-    audit.record(session, "cancel", ("order", str(id)), view.fabric_name)
+    _cancel(session, id)
     return back(f"{PAGE}/{id}", "order-cancel")
 
 
 @router.post("/{id}/delete")
 def delete(writer: Writer, id: OrderId, session: Transaction) -> Response:
+    _delete(session, id)
+    return back(PAGE, "order-delete")
+
+
+def _again(session: Session, id: UUID, orderer: Principal) -> UUID:
+    new_id = generations.again(session, id, orderer.owner)
+    audit.record(session, "again", ("order", str(id)), after={"order": str(new_id)})
+    return new_id
+
+
+def _cancel(session: Session, id: UUID) -> None:
+    view = generations.cancel(session, id)
+    audit.record(session, "cancel", ("order", str(id)), view.fabric_name)
+
+
+def _delete(session: Session, id: UUID) -> None:
     """With its pictures: rows first, bytes before the commit, so that nothing is forgotten."""
     view = generations.read(session, id)
     for key in history.delete(session, id):
         storage().delete(key)
     audit.record(session, "delete", ("order", str(id)), view.fabric_name, before=_told(view))
-    return back(PAGE, "order-delete")
 
 
 def _told(view: GenerationView) -> dict[str, object]:

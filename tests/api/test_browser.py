@@ -17,10 +17,12 @@ TABLET, PHONE = ViewportSize(width=1180, height=820), ViewportSize(width=390, he
 SMALLEST_TARGET_PX = 43.5  # 44, less what a fractional layout rounds away
 PAGES = (
     "orders",
+    "orders?view=table",
     "orders/statistics",
     "catalogue",
     "catalogue/families",
     "catalogue/fabrics/new",
+    "catalogue/import",
     "operations",
     "people",
     "people/audit",

@@ -509,3 +509,44 @@ def test_a_refused_request_leaves_the_database_usable(owner: httpx.Client) -> No
     with transaction() as session:
         assert session.connection() is not None
     assert owner.get("/admin/colors").status_code == 200
+
+
+# --- If-Match, which is optional ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["fabrics", "colors"])
+def test_a_write_with_if_match_is_refused_once_somebody_else_wrote(
+    owner: httpx.Client, family: dict[str, Any], kind: str
+) -> None:
+    row, name = (family, "display_name") if kind == "fabrics" else (family["colors"][0], "name")
+    at = f"/admin/{kind}/{row['id']}"
+    tag = owner.get(at).headers["etag"]
+    mine = owner.patch(at, json={name: "Mío"}, headers={"If-Match": tag})
+    assert mine.status_code == 200
+    assert mine.headers["etag"] == owner.get(at).headers["etag"] != tag
+    for method, path, body in (
+        ("PATCH", at, {name: "De otro"}),
+        ("PATCH", f"{at}/status", {"status": "inactive"}),
+        ("DELETE", at, None),
+    ):
+        stale = owner.request(method, path, json=body, headers={"If-Match": tag})
+        assert "Alguien más guardó cambios" in old_error(stale, 412)
+    assert owner.get(at).json()[name] == "Mío"
+    several = {"If-Match": f'"otra", {mine.headers["etag"]}'}
+    assert owner.patch(at, json={name: "Mío otra vez"}, headers=several).status_code == 200
+    assert owner.patch(at, json={name: "De nadie"}, headers={"If-Match": "*"}).status_code == 200
+    assert owner.patch(at, json={name: "Como siempre"}).status_code == 200
+
+
+def test_a_familys_etag_changes_with_its_fabrics(
+    owner: httpx.Client, family: dict[str, Any]
+) -> None:
+    at = f"/admin/fabrics/{family['id']}"
+    tag = owner.get(at).headers["etag"]
+    fabric = family["colors"][0]["id"]
+    assert owner.patch(f"/admin/colors/{fabric}", json={"name": "Otro"}).status_code == 200
+    assert owner.get(at).headers["etag"] != tag
+
+
+def test_if_match_says_nothing_to_who_may_not_write(client: httpx.Client) -> None:
+    old_error(client.delete("/admin/fabrics/1", headers={"If-Match": '"x"'}), 401)

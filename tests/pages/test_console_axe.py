@@ -1,0 +1,99 @@
+"""axe over every page of the console, in both languages and both themes."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from typing import Literal
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from models import audit
+from models.database import transaction
+from tests.conftest import OWNER_PASSWORD
+from tests.orders import place, sql
+
+PAGES = (
+    "orders",
+    "orders?view=table",
+    "orders?q=nada-que-exista",
+    "orders/statistics",
+    "catalogue",
+    "catalogue/families",
+    "catalogue/families/new",
+    "catalogue/fabrics/new",
+    "catalogue/import",
+    "operations",
+    "people",
+    "people/audit",
+    "account",
+    "nada",
+)
+GRAVE = {"serious", "critical"}
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    if path is None:
+        pytest.fail("Chromium is missing: apt-get install chromium (as root, `make test` does it)")
+    unboxed = ["--no-sandbox"] if os.geteuid() == 0 else []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=unboxed)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def filled(clean: None) -> str:
+    """Orders in every state, a worker, an entry in the log; returns the path of one order."""
+    waiting, failed = place(("recto", "cruzado")), place()
+    sql(
+        "UPDATE jobs SET status = 'failed', error_code = 'engine-failed', settled_at = now()"
+        " WHERE generation_id = :id",
+        id=failed,
+    )
+    sql("INSERT INTO workers (name, engines, version, device) VALUES ('a', '{drape}', '1', 'cpu')")
+    with transaction() as session:
+        audit.record(session, "pause", ("engine", "drape"), "drape", {"mode": "running"}, {})
+    return f"orders/{waiting}"
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("lang", ["es", "en"])
+def test_no_page_has_a_serious_issue(
+    chromium: Browser, base_url: str, filled: str, lang: str, theme: Literal["light", "dark"]
+) -> None:
+    context = chromium.new_context(
+        base_url=base_url,
+        viewport={"width": 1180, "height": 820},
+        color_scheme=theme,
+        reduced_motion="reduce",
+    )
+    page = context.new_page()
+    page.set_default_timeout(60_000)
+    found = issues(page, f"/console/sign-in?lang={lang}")
+    page.locator("input[name=username]").fill("owner")
+    page.locator("input[name=password]").fill(OWNER_PASSWORD)
+    page.locator("form button[type=submit]").last.click()
+    page.wait_for_url("**/console/orders")
+    fabric = sql("SELECT min(id) FROM fabrics")
+    for name in (*PAGES, filled, f"catalogue/fabrics/{fabric}"):
+        found += issues(page, f"/console/{name}")
+        assert page.locator("html").get_attribute("lang") == {"es": "es-MX", "en": "en"}[lang]
+    context.close()
+    assert found == []
+
+
+def issues(page: Page, url: str) -> list[str]:
+    """What axe calls serious or critical, with the first element of each."""
+    page.goto(url)
+    for fold in page.locator("details").all():
+        fold.evaluate("fold => fold.open = true")
+    violations = Axe().run(page).response["violations"]
+    return [
+        f"{url}: {one['id']}: {one['nodes'][0]['html'][:120]}"
+        for one in violations
+        if one["impact"] in GRAVE
+    ]
