@@ -6,6 +6,7 @@ import random
 import threading
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -17,6 +18,7 @@ from tests.chaos.victim import BAD_ORDER, FATES, POISON
 
 CUTS = tuple(f"corte-{n}" for n in range(1, 9))
 BACKLOG = 500  # jobs: orders keep coming while the faults do
+COUNTERS = 4  # where orders are placed at the same time: one alone would keep no backlog
 POISON_EVERY, BAD_EVERY = 300, 100  # orders
 ALL_DIFFERENT = 1_000_000
 DEADLINE_SHARE = 0.01
@@ -56,7 +58,8 @@ def place_one(noise_seed: int, cuts: Sequence[str] = CUTS[:1]) -> UUID:
 
 
 class Clients(threading.Thread):
-    """Places orders for `jobs` jobs; `settled`, told from outside, keeps the backlog bounded."""
+    """Place orders for `jobs` jobs, or a few more; `settled`, told from outside, keeps the backlog
+    bounded."""
 
     def __init__(
         self, jobs: int, seed: int, poison: bool, cancel_share: float, different: int
@@ -70,15 +73,21 @@ class Clients(threading.Thread):
         self._cancel_share = cancel_share
         self._different = different
         self._chance = random.Random(seed)
+        self._writing = threading.Lock()  # in the book, one order after the other
         self._stopping = threading.Event()
 
     def run(self) -> None:
+        with ThreadPoolExecutor(COUNTERS) as counters:
+            for _ in range(COUNTERS):
+                counters.submit(self._serve)
+
+    def _serve(self) -> None:
         try:
             while not self._stopping.is_set() and self.book.jobs < self._jobs:
                 if self.book.jobs - self.settled > BACKLOG:
                     time.sleep(0.01)
-                    continue
-                self._place(self._next_order())
+                else:
+                    self._place(self._next_entry())
         except Exception as error:
             self.broken.append(f"a client met {error!r}")
             raise
@@ -87,9 +96,14 @@ class Clients(threading.Thread):
         self._stopping.set()
         self.join()
 
-    def _next_order(self) -> Order:
-        number = len(self.book.entries) + 1
-        cuts = min(self._jobs - self.book.jobs, self._chance.randint(1, len(CUTS)))
+    def _next_entry(self) -> Entry:
+        with self._writing:
+            entry = Entry(self._order(len(self.book.entries) + 1))
+            self.book.entries.append(entry)
+        return entry
+
+    def _order(self, number: int) -> Order:
+        cuts = self._chance.randint(1, len(CUTS))
         fate = self._chance.randrange(POISON) if self._different == ALL_DIFFERENT else 0
         if self._poison and number % POISON_EVERY == 10:
             fate, cuts = POISON, 1
@@ -109,14 +123,12 @@ class Clients(threading.Thread):
             deadline=deadline,
         )
 
-    def _place(self, order: Order) -> None:
+    def _place(self, entry: Entry) -> None:
         """Ask until it is answered, with the same key, or give up without knowing."""
-        entry = Entry(order)
-        self.book.entries.append(entry)
         while entry.id is None and not self._stopping.is_set():
             try:
                 with transaction() as session:
-                    id = generations.place(session, order)
+                    id = generations.place(session, entry.order)
                 entry.id = id
             except DatabaseUnavailable:
                 if self._chance.random() < GIVE_UP_SHARE:
