@@ -88,7 +88,7 @@ class Loads:
 
 
 def place_orders(number: int) -> list[UUID]:
-    order = generations.Order(color_id=_a_fabric(), cuts=CUTS, owner="shop")
+    order = generations.Order(color_id=a_fabric(), cuts=CUTS, owner="shop")
     placed = []
     for _ in range(number):
         with transaction() as session:
@@ -96,7 +96,7 @@ def place_orders(number: int) -> list[UUID]:
     return placed
 
 
-def _a_fabric() -> str:
+def a_fabric() -> str:
     with transaction() as session:
         return str(session.scalar(text("SELECT color_id FROM fabrics ORDER BY id LIMIT 1")))
 
@@ -216,7 +216,7 @@ def _known(base: str, path: str) -> dict[str, str]:
 
 def main() -> list[Finding]:
     with running_server() as server_url:
-        new_house(server_url, SHARE_RESULTS="false", QUEUE_CAP="100000")
+        new_house(server_url, seeded=True, SHARE_RESULTS="false", QUEUE_CAP="100000")
         orders = place_orders(ORDERS)
         held = render_half()
         waiting = place_orders(WAITING_ORDERS)

@@ -1,5 +1,5 @@
 """A PostgreSQL of the benches' own, in a temporary folder with the server's default settings, and
-databases in it: empty ones for the peers, migrated and seeded ones for the house."""
+databases in it: empty ones for the peers, migrated ones for the house."""
 
 import os
 import secrets
@@ -40,15 +40,16 @@ def new_database(server_url: str) -> str:
     return f"{head.rsplit('/', 1)[0]}/{name}" + (f"?{query}" if query else "")
 
 
-def new_house(server_url: str, **environment: str) -> str:
-    """A migrated, seeded database, and this process's settings pointing to it."""
+def new_house(server_url: str, seeded: bool = False, **environment: str) -> str:
+    """A migrated database, with the starter catalogue if asked for, and this process's settings
+    pointing to it."""
     url = new_database(server_url)
     data_dir = tempfile.mkdtemp(prefix="estilista-bench-files-")
     wanted = {"DATABASE_URL": url, "DATA_DIR": data_dir, "LOG_LEVEL": "WARNING"}
     os.environ |= wanted | environment
     for cached in (settings, database.url, database.direct_url, database.engine):
         cached.cache_clear()
-    for command in (["-m", "alembic", "upgrade", "head"], ["seed.py"]):
+    for command in (["-m", "alembic", "upgrade", "head"], ["seed.py"])[: 1 + seeded]:
         subprocess.run([sys.executable, *command], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
     return url
 
