@@ -33,7 +33,7 @@ def main() -> None:
 
 def seed_looks(session: Session, folder: Path) -> None:
     """One look a pack; the cut's row follows the pack's version."""
-    for sort, path in enumerate(sorted(folder.glob("*/look.json"), reverse=True)):
+    for path in sorted(folder.glob("*/look.json")):
         pack = json.loads(path.read_text(encoding="utf-8"))
         width_px, height_px = pack["size_px"]
         fields = {
@@ -43,7 +43,7 @@ def seed_looks(session: Session, folder: Path) -> None:
             "height_px": height_px,
             "px_per_cm": pack["px_per_cm"],
         }
-        catalogue.put_look(session, pack["style"], pack["name_es"], sort, fields)
+        catalogue.put_look(session, pack["style"], pack["name_es"], pack["place"], fields)
 
 
 def seed_family(session: Session, entry: dict[str, Any], sort: int) -> None:

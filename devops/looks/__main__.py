@@ -10,11 +10,14 @@ import numpy as np
 from devops.looks.body import Body
 from devops.looks.garment import garment
 from devops.looks.pack import pictures, toned, write_pack
+from devops.looks.piece import Piece
 from devops.looks.size_table import load_size
-from devops.looks.studio import CLOTH_ALBEDO, VIEW_HEIGHT_CM, Frame, rendered
+from devops.looks.studio import BOUNCE, CLOTH_ALBEDO, VIEW_HEIGHT_CM, Frame, Image, Pass, rendered
 from devops.looks.style import Cut, load_style
 
 HERE = Path(__file__).parent
+FIGURE = (0.125, 0.109375, 0.875, 1.0)  # left, top, right, bottom: what is more than backdrop
+FEATHER = 0.029  # of the picture's width: the figure's picture fades into the backdrop's
 STYLES = sorted(path.stem for path in (HERE / "styles").glob("*.toml"))
 
 
@@ -23,11 +26,48 @@ def build(name: str, folder: Path, frame: Frame) -> None:
     start = time.monotonic()
     cut = _cut(name)
     pieces = garment(cut)
-    white, black = (rendered(pieces, kind, frame) for kind in ("white", "black"))
-    data = rendered(pieces, "data", Frame(2 * frame.width, 2 * frame.height, 1))
-    images = pictures(white, black, data, CLOTH_ALBEDO["white"])
+    white, black = _beauty(pieces, frame)
+    double = Frame(2 * frame.width, 2 * frame.height, 1)
+    data = np.zeros((double.height, double.width, 3), np.float32)
+    data[_part_of(double)] = _figure(pieces, "data", double)
+    images = pictures(white, black, data, albedo=CLOTH_ALBEDO["white"], bounce=BOUNCE)
     write_pack(folder / name, cut.style, images, frame.height / VIEW_HEIGHT_CM)
     print(f"{folder / name}: {time.monotonic() - start:.0f} s", flush=True)
+
+
+def _beauty(pieces: list[Piece], frame: Frame) -> tuple[Image, Image]:
+    """The white and the black pass; beside the figure both are the room, rendered small."""
+    small = Frame(frame.width // 4, frame.height // 4, 2 * frame.samples)
+    size = (frame.width, frame.height)
+    room = cv2.resize(rendered(pieces, "room", small), size, interpolation=cv2.INTER_CUBIC)
+    black, light = room.astype(np.float32), np.zeros_like(room, np.float32)
+    dark = _figure(pieces, "black", frame)
+    bright = _figure(pieces, "white", frame)
+    inside, share = _part_of(frame), _feather(dark.shape, FEATHER * frame.width)
+    black[inside] += share * (dark - black[inside])
+    light[inside] = share * (bright - dark)
+    return black + light, black
+
+
+def _figure(pieces: list[Piece], kind: Pass, frame: Frame) -> Image:
+    return rendered(pieces, kind, Frame(frame.width, frame.height, frame.samples, FIGURE))
+
+
+def _part_of(frame: Frame) -> tuple[slice, slice]:
+    left, top, right, bottom = FIGURE
+    return (
+        slice(round(top * frame.height), round(bottom * frame.height)),
+        slice(round(left * frame.width), round(right * frame.width)),
+    )
+
+
+def _feather(shape: tuple[int, ...], wide_px: float) -> Image:
+    """(height, width, 1): 0 at the part's borders to 1 inside; its lower one is the picture's."""
+    height, width = shape[:2]
+    x = np.minimum(np.arange(width), np.arange(width)[::-1]) / wide_px
+    y = np.arange(height) / wide_px
+    share = np.minimum(np.minimum(x[None], y[:, None]), 1)
+    return np.asarray((share * share * (3 - 2 * share))[..., None], np.float32)
 
 
 def look(name: str, file: Path, frame: Frame) -> None:
@@ -51,7 +91,7 @@ def main() -> None:
     parser.add_argument("styles", nargs="*", metavar="STYLE", help=f"of {', '.join(STYLES)}")
     parser.add_argument("--out", type=Path, default=HERE.parents[1] / "assets" / "looks")
     parser.add_argument("--width", type=int, default=1024, help="the height is half as much again")
-    parser.add_argument("--samples", type=int, default=6, help="per pixel of a beauty pass")
+    parser.add_argument("--samples", type=int, default=4, help="per pixel of a beauty pass")
     parser.add_argument("--look", type=Path, help="render a PNG in grey instead of a pack")
     parser.add_argument("--part", type=_part, help="of it: left,top,right,bottom from 0 to 1")
     asked = parser.parse_args()

@@ -98,7 +98,7 @@ def front(cut: Cut, side: int) -> list[Piece]:
         return HEIGHT[-1] + relief(at)
 
     def side_uv(at: Points) -> Points:
-        return np.asarray(body.uv(at) + [side * SIDE_SEAM_SHIFT, 0.0])
+        return np.asarray(body.uv(at) + np.array([side * SIDE_SEAM_SHIFT, 0.0]))
 
     name = "left" if side > 0 else "right"
     outline = _front_outline(cut, side) * mirror

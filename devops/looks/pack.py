@@ -21,7 +21,6 @@ Image = NDArray[np.float32]
 Ids = NDArray[np.uint8]
 
 KEY_LIGHT = 0.98  # well-lit cloth of the fronts ends up at this light
-BOUNCE = 0.12  # grey cloth's light on shirt and surroundings, whatever the cloth
 RANGE_CM = 64.0
 LIGHT_MAX = 2.0
 SHOULDER = 0.8
@@ -30,8 +29,13 @@ NEIGHBOURS = ((0, 1), (0, -1), (1, 0), (-1, 0), (1, 1), (-1, -1), (1, -1), (-1, 
 GROWN_PX = 2
 
 
-def pictures(white: Image, black: Image, data: Image, albedo: float) -> dict[str, NDArray[Any]]:
-    """The pack's six pictures, BGR. `data` is twice the size of the others: u cm, v cm, panel."""
+def pictures(
+    white: Image, black: Image, data: Image, *, albedo: float, bounce: float
+) -> dict[str, NDArray[Any]]:
+    """The pack's six pictures, BGR. `data` is twice the size of the others: u cm, v cm, panel.
+
+    `albedo` is the white cloth's; `bounce` the share of its light on what is not cloth.
+    """
     light = np.maximum(white - black, 0) / albedo
     ids = np.rint(data[..., 2]).astype(np.uint8)
     panels, u, v, coverage = representative(_quads(ids), _quads(data[..., 0]), _quads(data[..., 1]))
@@ -39,7 +43,7 @@ def pictures(white: Image, black: Image, data: Image, albedo: float) -> dict[str
     gain = KEY_LIGHT / np.percentile(light.mean(-1)[shown], 70)  # exposure of the whole picture
     panels, u, v = grown(panels, u, v)
     cloth = panels > 0
-    base = np.where(cloth[..., None], black, black + light * BOUNCE) * gain
+    base = np.where(cloth[..., None], black, black + light * bounce) * gain
     shade = np.where(cloth, light.mean(-1) * gain * seam_ink(ids, cloth.shape), 0)
     root = np.sqrt(np.clip(shade / LIGHT_MAX, 0, 1))
     return {
@@ -91,6 +95,7 @@ def described(
         "style": style.name,
         "name_es": style.name_es,
         "style_name": style.description,
+        "place": style.place,
         "size_px": list(size_px),
         "px_per_cm": round(px_per_cm, 2),
         "compose": "linear light: base + light * cloth(u, v), where panels > 0; else base",

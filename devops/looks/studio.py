@@ -17,13 +17,16 @@ from numpy.typing import NDArray
 
 from devops.looks.piece import Piece
 
-Pass = Literal["white", "black", "grey", "data"]
+Pass = Literal["white", "black", "grey", "room", "data"]
 Image = NDArray[np.float32]  # (height, width, 3), RGB or (u, v, panel)
 Surface = Callable[[Any], Any]  # node tree → shader socket
 Colour = tuple[float, float, float]
 
 UNITS_PER_CM = 0.1
-CLOTH_ALBEDO: dict[Pass, float] = {"white": 0.6, "black": 0.0, "grey": 0.5}
+BOUNCE = 0.12  # share of white cloth's light that falls on its surroundings, whatever the cloth
+CLOTH_ALBEDO: dict[Pass, float] = {
+    "white": 0.6, "black": 0.0, "grey": 0.5, "room": BOUNCE * 0.6,
+}  # fmt: skip
 VIEW_HEIGHT_CM = 126.0
 CENTRE_Z_CM = 59.5
 CAMERA_DISTANCE, FRONT_Y = 52.0, -0.6  # units
@@ -240,7 +243,7 @@ def _configure(scene: Any, frame: Frame, *, data: bool) -> None:
     cycles.samples, cycles.seed = frame.samples, 3
     cycles.use_adaptive_sampling = not data  # the backdrop is done early
     cycles.adaptive_threshold, cycles.adaptive_min_samples = 0.02, 4
-    cycles.max_bounces, cycles.diffuse_bounces = 4, 3
+    cycles.max_bounces, cycles.diffuse_bounces = 3, 2
     render.resolution_x, render.resolution_y = frame.width, frame.height
     render.resolution_percentage = 100
     render.threads_mode, render.threads = "FIXED", 2

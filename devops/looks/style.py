@@ -30,6 +30,7 @@ class Style:
     name: str
     name_es: str
     description: str
+    place: int  # among the cuts on offer
     break_above_waist: float  # where the lapel starts to roll
     front_edge_x: float  # of the top front, at the break
     lapel: Literal["notch", "peak", "shawl"]

@@ -1,0 +1,188 @@
+"""The look builder without Blender: size table, styles, the body's girths, curves and the pack."""
+
+import dataclasses
+import json
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from devops.looks.body import Z_MIN, Z_STEP, Body
+from devops.looks.curves import arc_lengths, resample, spline
+from devops.looks.folds import RIPPLE, creased, noise_field
+from devops.looks.pack import KEY_LIGHT, described, grown, pictures, representative, write_pack
+from devops.looks.panels import PANEL, PANEL_NAMES, panel_of
+from devops.looks.size_table import SizeTable, load_size
+from devops.looks.style import Style, load_style
+from worker.looks import centimetres, light_of_shade, load_look
+
+LOOKS = Path(__file__).parents[2] / "devops" / "looks"
+SIZE_50 = LOOKS / "sizes" / "50.toml"
+STYLES = sorted((LOOKS / "styles").glob("*.toml"))
+ALBEDO = 0.6
+
+
+@pytest.fixture(scope="module")
+def size() -> SizeTable:
+    return load_size(SIZE_50)
+
+
+@pytest.fixture(scope="module")
+def style() -> Style:
+    return load_style(LOOKS / "styles" / "recto.toml")
+
+
+def rewritten(path: Path, folder: Path, **values: object) -> Path:
+    """A copy of a TOML file in which these keys have other values."""
+    rows = tomllib.loads(path.read_text(encoding="utf-8")) | values
+    copy = folder / path.name
+    lines = [
+        f"{key} = {json.dumps(value)}" for key, value in rows.items() if not isinstance(value, list)
+    ]
+    copy.write_text("\n".join(lines), encoding="utf-8")
+    return copy
+
+
+def test_size_50_is_chest_100_with_waist_88(size: SizeTable) -> None:
+    assert (size.chest, size.waist) == (100, 88)
+    assert (size.jacket_length, size.sleeve_length) == (75, 64)
+
+
+@pytest.mark.parametrize("wrong", [{"chest": -100}, {"chest": "wide"}, {"inseam": 80}])
+def test_a_size_that_is_no_size_is_refused(tmp_path: Path, wrong: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        load_size(rewritten(SIZE_50, tmp_path, **wrong))
+
+
+def test_the_jackets_girths_are_the_bodys_and_their_ease(size: SizeTable) -> None:
+    body = Body(size)
+    for z, girth in size.jacket_girths.items():
+        assert body.girths[round((z - Z_MIN) / Z_STEP)] == pytest.approx(girth, rel=0.01)
+
+
+def test_another_size_has_a_wider_jacket_of_the_same_length(size: SizeTable) -> None:
+    larger = dataclasses.replace(size, chest=108, waist=98, hip=112)
+    row = round((size.chest_z - Z_MIN) / Z_STEP)
+    assert Body(larger).girths[row] - Body(size).girths[row] == pytest.approx(8, abs=0.2)
+    assert larger.hem_z == size.hem_z
+
+
+def test_u_is_a_length_around_the_body(size: SizeTable) -> None:
+    u = np.arange(0.0, 15.0, 0.1)
+    points = Body(size).surface(u, np.full(len(u), size.chest_z))
+    steps = np.linalg.norm(np.diff(points, axis=0), axis=1)
+    assert np.allclose(steps, 0.1, atol=0.003)
+
+
+def test_v_is_nought_at_the_waist_and_grows_upwards(size: SizeTable) -> None:
+    z = np.linspace(size.hem_z, 85, 100)
+    v = Body(size).v_of(np.full(100, 8.0), z)
+    assert np.interp(size.waist_z, z, v) == pytest.approx(0, abs=0.01)
+    assert (np.diff(v) > 0).all()
+
+
+def test_what_is_drawn_in_the_front_view_is_seen_there(size: SizeTable) -> None:
+    body = Body(size)
+    for x, z in ((-12.0, 45.0), (0.0, 60.0), (9.5, 76.0)):
+        assert body.above(x, z, 0.0) == pytest.approx([x, body.above(x, z, 0.0)[1], z], abs=0.02)
+
+
+@pytest.mark.parametrize("path", STYLES, ids=lambda path: path.stem)
+def test_a_style_is_named_as_its_file(path: Path) -> None:
+    style = load_style(path)
+    assert style.name == path.stem
+    assert style.buttons
+
+
+def test_styles_have_places_of_their_own() -> None:
+    assert sorted(load_style(path).place for path in STYLES) == list(range(1, len(STYLES) + 1))
+
+
+@pytest.mark.parametrize("wrong", [{"lapel": "frog"}, {"vents": 2}, {"neckwear": "scarf"}])
+def test_a_style_that_no_tailor_knows_is_refused(tmp_path: Path, wrong: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        load_style(rewritten(LOOKS / "styles" / "recto.toml", tmp_path, **wrong))
+
+
+def test_the_right_of_the_wearer_is_on_the_viewers_left() -> None:
+    assert panel_of("f", +1) == PANEL["lf"] == 2
+    assert panel_of("f", -1) == PANEL["rf"] == 1
+    assert len({key for key, _ in PANEL_NAMES.values()}) == len(PANEL_NAMES)
+
+
+def test_a_resampled_curve_has_equal_steps_and_the_same_ends() -> None:
+    curve = resample(spline([(0, 0), (3, 4), (9, 5)]), 50)
+    assert np.allclose(np.diff(arc_lengths(curve)), arc_lengths(curve)[-1] / 49, rtol=1e-3)
+    assert curve[0] == pytest.approx([0, 0])
+    assert curve[-1] == pytest.approx([9, 5])
+
+
+def test_folds_are_the_same_each_time_and_differ_from_side_to_side() -> None:
+    at = np.stack(np.meshgrid(np.arange(10.0), np.arange(20.0)), -1).reshape(-1, 2)
+    strokes = ((((1.0, 4.0), (5.0, 9.0), (8.0, 15.0)), 1.0, 0.3),)
+    left, again, right = (creased(strokes, at, seed) for seed in (1, 1, 2))
+    assert np.array_equal(left, again)
+    assert np.abs(left - right).max() > 0.05
+    assert np.array_equal(noise_field(1.6, 6, seed=2)(at[:, 0], at[:, 1]), RIPPLE(*at.T))
+
+
+# --- the pack -------------------------------------------------------------------------------------
+
+
+def passes(size_px: tuple[int, int] = (24, 16)) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """White, black and data of a left front beside bare backdrop; light 0.5 on the cloth."""
+    height, width = size_px
+    black = np.full((height, width, 3), 0.7, np.float32)
+    black[:, : width // 2] = 0.02
+    white = black.copy()
+    white[:, : width // 2] += 0.5 * ALBEDO
+    data = np.zeros((2 * height, 2 * width, 3), np.float32)
+    rows, columns = np.mgrid[: 2 * height, :width]
+    data[:, :width] = np.stack([columns * 0.05, -rows * 0.05, 0 * rows + PANEL["lf"]], -1)
+    return white, black, data
+
+
+def test_a_pack_can_be_read_and_holds_what_was_rendered(tmp_path: Path, style: Style) -> None:
+    images = pictures(*passes(), albedo=ALBEDO, bounce=0.12)
+    write_pack(tmp_path / "recto", style, images, 12.19)
+    look = load_look(tmp_path / "recto")
+    assert (look.name, look.name_es, look.px_per_cm) == ("recto", "Recto", 12.19)
+    inside = look.alpha == 255
+    assert inside.sum() == 24 * 8
+    assert np.allclose(light_of_shade(images["shade.png"])[inside], KEY_LIGHT, atol=0.01)
+    u = centimetres(images["u.png"])
+    assert np.allclose(np.diff(u[:, :8], axis=1), 0.1, atol=0.005)
+
+
+def test_the_same_passes_make_the_same_pack(tmp_path: Path, style: Style) -> None:
+    for name in ("one", "two"):
+        images = pictures(*passes(), albedo=ALBEDO, bounce=0.12)
+        write_pack(tmp_path / name, style, images, 12.19)
+    first, second = ((tmp_path / name / "look.json").read_bytes() for name in ("one", "two"))
+    assert first == second
+
+
+def test_a_pixel_belongs_to_the_panel_that_most_of_its_samples_hit() -> None:
+    ids = np.array([1, 2, 2, 2], np.uint8).reshape(4, 1, 1)
+    u = np.array([-50.0, 1.0, 2.0, 3.0], np.float32).reshape(4, 1, 1)
+    panels, mean_u, _, coverage = representative(ids, u, u)
+    assert (panels.item(), mean_u.item(), coverage.item()) == (2, 2.0, 1.0)
+
+
+def test_panels_grow_by_two_pixels_and_take_their_neighbours_place() -> None:
+    panels = np.zeros((9, 9), np.uint8)
+    panels[4, 4] = 3
+    u = np.where(panels > 0, 7.5, 0).astype(np.float32)
+    wider, wider_u, _ = grown(panels, u, u)
+    assert wider.astype(bool).sum() == 25
+    assert (wider_u[wider > 0] == 7.5).all()
+    assert not u[panels == 0].any()
+
+
+def test_what_look_json_tells_of_the_panels_covers_every_panel(style: Style) -> None:
+    about = described(style, "0" * 16, (1024, 1536), 12.19)
+    assert {int(number) for number in about["panels"]} == set(PANEL_NAMES)
+    assert about["format_version"] == 1
