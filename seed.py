@@ -27,8 +27,7 @@ def main() -> None:
         seed_looks(session, ASSETS / "looks")
         ensure_owner(session, OWNER_NAME, settings().owner_password)
     for sort, family in enumerate(_families(ASSETS / "catalogue.toml")):
-        with transaction() as session:  # one a family: weaving takes longer than a lock should
-            seed_family(session, family, sort)
+        seed_family(family, sort)
 
 
 def seed_looks(session: Session, folder: Path) -> None:
@@ -46,18 +45,25 @@ def seed_looks(session: Session, folder: Path) -> None:
         catalogue.put_look(session, pack["style"], pack["name_es"], pack["place"], fields)
 
 
-def seed_family(session: Session, entry: dict[str, Any], sort: int) -> None:
-    """Add the family and those of its fabrics that are missing."""
+def seed_family(entry: dict[str, Any], sort: int) -> None:
+    """Add the family and those of its fabrics that are missing. They are woven between two
+    transactions: that takes longer than one may be idle on a busy machine."""
     family = {
         "family_id": entry["family_id"],
         "display_name": entry["display_name"],
         "sort": sort,
     }
-    missing = catalogue.missing_color_ids(session, [f["color_id"] for f in entry["fabric"]])
-    fabrics = [_fabric_fields(f) for f in entry["fabric"] if f["color_id"] in missing]
-    catalogue.add_to_family(session, family, fabrics)
-    for fabric in entry["fabric"]:
-        catalogue.add_facts(session, fabric["color_id"], _facts(_draft_of(fabric)))
+    color_ids = [fabric["color_id"] for fabric in entry["fabric"]]
+    with transaction() as session:
+        missing = catalogue.missing_color_ids(session, color_ids)
+    woven = [_fabric_fields(f) for f in entry["fabric"] if f["color_id"] in missing]
+    facts = {fabric["color_id"]: _facts(_draft_of(fabric)) for fabric in entry["fabric"]}
+    with transaction() as session:
+        missing = catalogue.missing_color_ids(session, color_ids)
+        fabrics = [fields for fields in woven if fields["color_id"] in missing]
+        catalogue.add_to_family(session, family, fabrics)
+        for color_id, known in facts.items():
+            catalogue.add_facts(session, color_id, known)
 
 
 def _fabric_fields(entry: dict[str, Any]) -> dict[str, Any]:
