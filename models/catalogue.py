@@ -14,10 +14,12 @@ from sqlalchemy.orm import Mapped, Session, mapped_column, relationship, selecti
 
 from models.base import Base, CreatedAt, IntegerKey, UpdatedAt
 from models.errors import Conflict, InvalidInput, NotFound
+from models.storage import PUBLIC_PREFIX
 
 Row = TypeVar("Row")
 ACTIVE = "active"
 STATUSES = "status IN ('active', 'inactive')"
+OVERLAYS = ("picture", "mask", "panels", "grid")  # what is shown of a look pack
 
 
 class UnknownColor(InvalidInput):
@@ -374,6 +376,34 @@ def delete_fabrics(session: Session, ids: Sequence[int]) -> list[tuple[int, str,
 def fabrics_with_swatch(session: Session, swatch_key: str) -> Sequence[Fabric]:
     """All fabrics whose swatch is stored under this key: fabrics may share a photo."""
     return session.scalars(select(Fabric).where(Fabric.swatch_key == swatch_key)).all()
+
+
+# --- looks ----------------------------------------------------------------------------------------
+
+
+def looks(session: Session) -> Sequence[Look]:
+    """All of them, in the order of the sales floor."""
+    return session.scalars(select(Look).order_by(Look.sort, Look.cut)).all()
+
+
+def set_look_status(session: Session, cut: str, status: str) -> Look:
+    """Raises NotFound, and Conflict where no look would be left to order."""
+    rows = {
+        row.cut: row for row in session.scalars(select(Look).order_by(Look.id).with_for_update())
+    }
+    if cut not in rows:
+        raise NotFound(f"El corte «{cut}» no existe.")
+    rows[cut].status = status
+    if not any(row.status == ACTIVE for row in rows.values()):
+        raise Conflict("Tiene que quedar al menos un corte activo.")
+    session.flush()
+    return rows[cut]
+
+
+def overlay_key(pack: str, version: str, layer: str) -> str:
+    """Where a worker stores one of OVERLAYS; what all their keys begin with, for an empty layer."""
+    name = f"{PUBLIC_PREFIX}look-{pack}-{version}-{layer}"
+    return f"{name}.jpg" if layer else name
 
 
 # --- what the seed adds ---------------------------------------------------------------------------

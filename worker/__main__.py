@@ -14,6 +14,7 @@ from models.errors import DatabaseUnavailable, StylistError
 from models.logs import start_logging
 from models.settings import ROOT, settings
 from models.storage import storage
+from worker import overlays
 from worker.bell import Bell
 from worker.engines import Engine, ShowingEngine, engine_named
 from worker.loop import Loop, Unfit
@@ -31,6 +32,7 @@ def main() -> None:
         signal.signal(number, lambda *_: stopping.set())
     bell = Bell()
     name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
+    overlays.publish(storage(), LOOKS)
     watermark = Watermark(settings().watermark_path)
     engines = _engines()
     loop = Loop(name, engines, storage(), watermark, stopping, _device(engines))

@@ -23,6 +23,7 @@ PAGES = (
     "catalogue/families",
     "catalogue/fabrics/new",
     "catalogue/import",
+    "catalogue/looks",
     "operations",
     "people",
     "people/audit",

@@ -28,6 +28,7 @@ PAGES = (
     "/console/catalogue/families",
     "/console/catalogue/families/new",
     "/console/catalogue/import",
+    "/console/catalogue/looks",
     "/console/operations",
     "/console/people",
     "/console/people/audit",

@@ -24,6 +24,7 @@ PAGES = (
     "catalogue/families/new",
     "catalogue/fabrics/new",
     "catalogue/import",
+    "catalogue/looks",
     "operations",
     "people",
     "people/audit",
