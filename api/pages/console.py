@@ -15,6 +15,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from api.auth import (
+    MANAGE_CLIENTS,
     MANAGE_PEOPLE,
     READ_CATALOGUE,
     READ_OPERATIONS,
@@ -34,6 +35,7 @@ SIGN_IN = f"{HOME}/sign-in"
 STRINGS = Sentences("console")
 NAV = (  # page, permission to see it, address
     ("orders", READ_ORDERS, f"{HOME}/orders"),
+    ("clients", MANAGE_CLIENTS, "/clients"),  # a room of its own: clients.py
     ("catalogue", READ_CATALOGUE, f"{HOME}/catalogue"),
     ("operations", READ_OPERATIONS, f"{HOME}/operations"),
     ("people", MANAGE_PEOPLE, f"{HOME}/people"),

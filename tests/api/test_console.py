@@ -152,7 +152,7 @@ def test_every_page_is_reached_from_the_navigation(browser: httpx.Client) -> Non
     [
         ("viewer", {"catalogue"}),
         ("ops", {"catalogue", "operations"}),
-        ("stylist", {"orders", "catalogue"}),
+        ("stylist", {"orders", "clients", "catalogue"}),
         ("merchandiser", {"orders", "catalogue", "operations"}),
     ],
 )

@@ -20,7 +20,17 @@ ROOMS = ("strings", "console", "clients")
 LANG_OF = {"es": "es-MX", "en": "en", "pseudo": pseudo.LANG}
 WORD = re.compile(r"[^\W\d_]{2,}")
 # Sentences that are the same in both: names, units, loanwords.
-SAME = {"Atelier Virtual", "Lookbooks", "mm", "5 cm", "{cloth}, {cut}", "Final", "Token", "no"}
+SAME = {
+    "Atelier Virtual",
+    "Lookbook",
+    "Lookbooks",
+    "mm",
+    "5 cm",
+    "{cloth}, {cut}",
+    "Final",
+    "Token",
+    "no",
+}
 # These name parts of the catalogue, which is written in Spanish.
 OF_THE_CATALOGUE = ("catalogue.cut.", "catalogue.family.")
 SPANISH_ERRORS = re.compile(r"[áéíóúñ¿¡«]|\b(El|La|Los|Las|Un|Una|Falta|Elige|No|Ya|Hay|Ese)\b")
