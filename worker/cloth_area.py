@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import SwatchUnreadable
-from worker.corners import Corners, quadrilateral_about
+from worker.corners import Corners, quadrilateral_along
 
 LONG_SIDE_PX = 256  # the search is done at this size
 MIDDLE = 0.28  # of width and height
@@ -18,7 +18,7 @@ GROWTHS = 3
 RARE = 0.08  # a stripe's colour may be so much rarer than the ground's
 BINS = (24, 24, 24)  # of L*, a*, b*
 AREA_MIN = 0.06  # of the photo
-FILL_MIN = 0.84  # of the swatch's quadrilateral: a hand may cover some, but it is no other shape
+FILL_MIN = 0.84  # of the swatch's quadrilateral is cloth
 NOT_IN_THE_MIDDLE = (
     "No se distingue una tela en el centro de la foto: acerca la cámara y centra la muestra."
 )
@@ -88,19 +88,6 @@ def _piece_in_the_middle(mask: Mask) -> Mask:
 
 
 def corners_of(mask: Mask) -> Corners | None:
-    """The four corners of a swatch that lies whole in the picture, in px of the mask."""
-    outlines, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    found = quadrilateral_about(np.asarray(max(outlines, key=cv2.contourArea), np.int32))
-    if found is None or _cut_off(mask):
-        return None
-    quad, filled = found
-    height, width = mask.shape
-    slack = 0.015 * width
-    inside = (quad > -slack).all() and (quad < np.array([width, height]) + slack).all()
-    return quad if inside and filled >= FILL_MIN else None
-
-
-def _cut_off(mask: Mask) -> bool:
-    """Whether the frame cuts the cloth along a stretch of any side."""
-    sides = (mask[1], mask[-2], mask[:, 1], mask[:, -2])
-    return any(float(side.mean()) > 0.12 * 255 for side in sides)
+    """The four corners of a swatch that lies whole in the picture, or nearly, in px of the mask."""
+    found = quadrilateral_along(mask)
+    return None if found is None or found[1] < FILL_MIN else found[0]

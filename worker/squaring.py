@@ -1,31 +1,38 @@
 """Squaring: the homography that shows cloth in a photo as if seen from straight above.
 
-Either from the four corners of a rectangular swatch, or from the weave itself: patches all over
-the photo must show the same spectrum once the tilt is undone, and threads run level and upright.
+Either from the four corners of a rectangular swatch, or from the weave itself: once the tilt is
+undone, patches all over the photo show the same spectrum and the whole photo shows a sharp one.
 The camera is taken for a phone's: the middle of the picture is its axis, the focal length known.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from worker.thread_direction import thread_direction
+
 FOCAL = 26 / 36  # of the long side: the 26 mm equivalent of a phone's main camera
-LONG_SIDES_PX = (800, 400)  # fine weaves show at the one, checks at the other
+COARSE_PX, FINE_PX, FINEST_PX = 200, 400, 800  # long sides: checks, most cloth, fine weaves
 PATCH_PX = 128
 PATCHES = (4, 5)  # down and across
 BINS = 64  # of the common spectrum, each way: waves longer than four pixels
 TILTS = np.tan(np.radians(40)) * np.linspace(-1, 1, 11)
-SURE = 1.02  # a tilt must sharpen the spectra this much to be believed
-ROLL_MAX_DEG = 18.0
-STEP_DEG = 0.25
-RIDGE_DEG = 6.0  # threads stand out among directions this near
-RIDGE_MIN = 0.15
+PATCHES_WEIGH = 3.0  # against the whole photo: fewer waves, but no favour for any tilt
+TILT_COSTS = 2.0  # of log sharpness: noise and slubs, too, look sharper the more they are tilted
+FINE_TILT_COSTS = 1.0  # near what was found
+SURE = 0.03  # of log sharpness, beyond the costs, that a tilt must gain to be believed
+FINEST_STEP = 0.005
+FINE_REACH = 0.1
+ASIDE = 0.2  # a tilt is seen when others so far away are worse
+LEVEL = 0.035  # two degrees: not worth resampling the photo
 
 Matrix = NDArray[np.float64]  # (3, 3)
 Grey = NDArray[np.float32]
+Tilt = tuple[float, float]  # the cloth's normal over its third component, in the camera's frame
 
 
 def from_corners(corners: NDArray[np.float64], size: tuple[int, int]) -> tuple[Matrix, float]:
@@ -56,26 +63,83 @@ class Upright:
 
 
 def from_weave(grey: Grey, mask: NDArray[np.uint8]) -> Upright:
-    """Undo tilt and turn by the cloth's own spectrum; only patches within the mask count."""
-    sights = [_sight(grey, mask, long_side) for long_side in LONG_SIDES_PX]
-    sights = [sight for sight in sights if sight.patches]
-    if not sights:
-        return Upright(np.eye(3), False)
-    tilt, tilted = _sharpest(sights)
-    roll_deg, directed = _thread_direction([sight.common(tilt) for sight in sights])
+    """Undo tilt and turn by the cloth's own spectrum; only what lies within the mask counts."""
+    coarse, fine, finest = (_whole(grey, mask, px) for px in (COARSE_PX, FINE_PX, FINEST_PX))
+    tilt, seen = _sharpest(_sight(fine.log, mask), coarse, fine)
+    roll_deg = thread_direction([whole.seen_along(tilt) for whole in (fine, finest)])
     size = (grey.shape[1], grey.shape[0])
     turn = cv2.getRotationMatrix2D((size[0] / 2, size[1] / 2), roll_deg, 1.0)
-    return Upright(np.vstack([turn, [0, 0, 1]]) @ _untilted(tilt, size), directed or tilted)
+    return Upright(np.vstack([turn, [0, 0, 1]]) @ _untilted(tilt, size), seen)
+
+
+@dataclass(frozen=True)
+class _Whole:
+    """The photo at one size: its log light, and that without shading in a soft window."""
+
+    log: Grey
+    detail: Grey
+    window: Grey
+
+    @property
+    def size(self) -> tuple[int, int]:
+        return self.log.shape[1], self.log.shape[0]
+
+    def seen_along(self, tilt: Tilt) -> Grey:
+        flat = cv2.warpPerspective(self.detail, _untilted(tilt, self.size), self.size)
+        return np.asarray(flat, np.float32)
+
+    def sharpness(self, tilt: Tilt) -> float:
+        """How few waves make up the picture, for the area that is seen."""
+        both = cv2.warpPerspective(
+            np.dstack([self.detail, self.window]), _untilted(tilt, self.size), self.size
+        )
+        detail, window = cv2.split(both)
+        power = _power(np.asarray(detail, np.float32))
+        area = window * window
+        seen = float(area.sum()) ** 2 / float(np.vdot(area, area))
+        return float(np.vdot(power, power)) / float(power.sum()) ** 2 * seen
+
+
+def _whole(grey: Grey, mask: NDArray[np.uint8], long_side_px: int) -> _Whole:
+    scale = long_side_px / max(grey.shape)
+    small = cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    height, width = small.shape
+    cover = np.asarray(
+        cv2.resize(mask, (width, height), interpolation=cv2.INTER_AREA), np.float32
+    ) / np.float32(255)
+    log = np.log(np.maximum(small, 1e-3)).astype(np.float32)
+    shading = _low(log * cover) / np.maximum(_low(cover), 1e-3)
+    window = cover * np.outer(np.hanning(height), np.hanning(width)).astype(np.float32)
+    return _Whole(log, (log - shading) * window, window)
+
+
+def _low(picture: Grey) -> Grey:
+    """What changes only over an eighth of the picture."""
+    coarse = cv2.resize(picture, (16, 12), interpolation=cv2.INTER_AREA)
+    coarse = cv2.GaussianBlur(coarse, (0, 0), 1.5)
+    return np.asarray(cv2.resize(coarse, picture.shape[::-1]), np.float32)
+
+
+def _power(picture: Grey) -> Grey:
+    """Of each wave, but for the longest."""
+    sides = [cv2.getOptimalDFTSize(side) for side in picture.shape]
+    padded = np.zeros(sides, np.float32)
+    padded[: picture.shape[0], : picture.shape[1]] = picture
+    real, imaginary = cv2.split(cv2.dft(padded, flags=cv2.DFT_COMPLEX_OUTPUT))
+    power = np.asarray(real * real + imaginary * imaginary, np.float32)
+    for rows in (slice(0, 2), slice(-1, None)):
+        power[rows, :2] = power[rows, -1:] = 0
+    return power
 
 
 @dataclass(frozen=True)
 class _Sight:
-    """The photo at one size: middles and amplitude spectra of patches of cloth."""
+    """Middles and amplitude spectra of patches of cloth."""
 
     size: tuple[int, int]
     patches: list[tuple[NDArray[np.float64], Grey]]
 
-    def common(self, tilt: tuple[float, float]) -> Grey:
+    def common(self, tilt: Tilt) -> Grey:
         """The mean of the patches' spectra, each as it would be seen from straight above."""
         flat = _untilted(tilt, self.size)
         total = np.zeros((BINS, BINS), np.float32)
@@ -87,19 +151,16 @@ class _Sight:
             )
         return np.asarray(total / len(self.patches), np.float32)
 
-    def sharpness(self, tilt: tuple[float, float]) -> float:
+    def sharpness(self, tilt: Tilt) -> float:
         return float((self.common(tilt) ** 2).sum())
 
 
 _BACK = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
 
 
-def _sight(grey: Grey, mask: NDArray[np.uint8], long_side_px: int) -> _Sight:
-    scale = long_side_px / max(grey.shape)
-    small = cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    height, width = small.shape
+def _sight(log: Grey, mask: NDArray[np.uint8]) -> _Sight:
+    height, width = log.shape
     cover = cv2.resize(mask, (width, height), interpolation=cv2.INTER_NEAREST)
-    log = np.log(np.maximum(small, 1e-3)).astype(np.float32)
     patches = []
     for y in np.linspace(0, height - PATCH_PX, PATCHES[0]).astype(int):
         for x in np.linspace(0, width - PATCH_PX, PATCHES[1]).astype(int):
@@ -124,24 +185,61 @@ _HALF = np.arange(PATCH_PX) - PATCH_PX // 2
 _NO_SHADING = (np.hypot(_HALF[:, None], _HALF[None, :]) >= 3).astype(np.float32)
 
 
-def _sharpest(sights: list[_Sight]) -> tuple[tuple[float, float], bool]:
-    """The tilt under which the patches agree best, and whether it is better than none."""
-    flat = [sight.sharpness((0.0, 0.0)) for sight in sights]
-
-    def score(tilt: tuple[float, float]) -> float:
-        return sum(s.sharpness(tilt) / f for s, f in zip(sights, flat, strict=True)) / len(flat)
-
+def _sharpest(sight: _Sight, coarse: _Whole, fine: _Whole) -> tuple[Tilt, bool]:
+    """The tilt under which the cloth is most regular, and whether it is less so under others."""
+    level: Tilt = (0.0, 0.0)
+    parts: list[tuple[_Sight | _Whole, float]] = [(coarse, 1.0)]
+    if sight.patches:
+        parts.append((sight, PATCHES_WEIGH))
+    search = _gain(parts, level, TILT_COSTS)
     trials = [(x, y) for x in TILTS for y in TILTS if math.hypot(x, y) <= TILTS[-1] + 1e-6]
-    best = max(trials, key=score)
     step = float(TILTS[1] - TILTS[0]) / 2
-    while step > 0.01:
-        around = [(best[0] + step * x, best[1] + step * y) for x in (-1, 0, 1) for y in (-1, 0, 1)]
-        best = max(around, key=score)
-        step /= 2
-    return (best, True) if score(best) > SURE else ((0.0, 0.0), False)
+    best = _climbed(search, max(trials, key=search), step, 0.02)
+    start = best if search(best) > SURE else level
+    refine = _gain([(fine, 1.0)], start, FINE_TILT_COSTS)
+    best = _climbed(refine, start, 0.03, FINEST_STEP)
+    if math.dist(best, start) > FINE_REACH:
+        return level, False
+    best = best if math.hypot(*best) > LEVEL else level
+    aside = ((best[0] + x, best[1] + y) for x, y in _around(ASIDE))
+    seen = max(map(refine, aside)) < refine(best) - SURE
+    return (best, True) if seen else (level, False)
 
 
-def _untilted(tilt: tuple[float, float], size: tuple[int, int]) -> Matrix:
+def _gain(
+    parts: list[tuple[_Sight | _Whole, float]], start: Tilt, costs: float
+) -> Callable[[Tilt], float]:
+    """What a tilt gains over another in log sharpness, less its costs."""
+    known: dict[Tilt, float] = {}
+    before = [part.sharpness(start) for part, _ in parts]
+
+    def gain(tilt: Tilt) -> float:
+        if tilt not in known:
+            known[tilt] = sum(
+                weight * math.log(part.sharpness(tilt) / was)
+                for (part, weight), was in zip(parts, before, strict=True)
+            ) - costs * (math.hypot(*tilt) ** 2 - math.hypot(*start) ** 2)
+        return known[tilt]
+
+    return gain
+
+
+def _climbed(gain: Callable[[Tilt], float], best: Tilt, step: float, finest: float) -> Tilt:
+    while step > finest:
+        around = [(best[0] + x, best[1] + y) for x, y in _around(step)]
+        higher = max(best, *around, key=gain)
+        if higher == best:
+            step /= 2
+        best = higher
+    return best
+
+
+def _around(step: float) -> list[Tilt]:
+    steps = (-step, 0.0, step)
+    return [(x, y) for x in steps for y in steps if x or y]
+
+
+def _untilted(tilt: Tilt, size: tuple[int, int]) -> Matrix:
     """The homography that turns a plane of normal (tilt, 1) to the camera, of scale 1 midway."""
     normal = np.array([tilt[0], tilt[1], 1.0]) / math.sqrt(tilt[0] ** 2 + tilt[1] ** 2 + 1)
     axis = np.cross(normal, [0, 0, 1])
@@ -167,37 +265,3 @@ def _untilted(tilt: tuple[float, float], size: tuple[int, int]) -> Matrix:
 def _jacobian(matrix: Matrix, at: NDArray[np.float64]) -> NDArray[np.float64]:
     x, y, w = matrix @ [at[0], at[1], 1]
     return np.asarray((matrix[:2, :2] - np.outer([x / w, y / w], matrix[2, :2])) / w)
-
-
-def _thread_direction(spectra: list[Grey]) -> tuple[float, bool]:
-    """How far the threads are turned from level and upright, in degrees clockwise as seen.
-
-    Both threads must agree, each as a ridge above its surroundings: a twill's line is strong one
-    way only, and a herringbone's broad lines lie far off.
-    """
-    reach = ROLL_MAX_DEG + RIDGE_DEG
-    degrees = np.arange(-reach, reach + STEP_DEG, STEP_DEG)
-    agreed = np.zeros(len(degrees))
-    for spectrum in spectra:
-        ridges = [_ridge(_energy(spectrum, degrees + quarter)) for quarter in (0, 90)]
-        agreed += np.sqrt(ridges[0] * ridges[1])
-    agreed[np.abs(degrees) > ROLL_MAX_DEG] = 0
-    best = int(agreed.argmax())
-    return (float(degrees[best]), True) if agreed[best] > RIDGE_MIN else (0.0, False)
-
-
-def _ridge(energy: NDArray[np.float64]) -> NDArray[np.float64]:
-    """How far each direction stands out among its neighbours."""
-    span = round(RIDGE_DEG / STEP_DEG)
-    around = np.convolve(np.pad(energy, span, mode="edge"), np.ones(2 * span + 1), mode="valid")
-    return np.maximum(energy / np.maximum(around / (2 * span + 1), 1e-9) - 1, 0)
-
-
-def _energy(spectrum: Grey, degrees: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Amplitude along rays from zero frequency, over their mean."""
-    radii = np.arange(4, BINS / 2 - 1, 0.5)
-    angles = np.radians(degrees)[:, None]
-    x = (BINS / 2 + radii * np.cos(angles)).astype(np.float32)
-    y = (BINS / 2 + radii * np.sin(angles)).astype(np.float32)
-    energy = np.asarray(cv2.remap(spectrum, x, y, cv2.INTER_LINEAR)).sum(axis=1)
-    return np.asarray(energy / max(1e-9, float(energy.mean())))

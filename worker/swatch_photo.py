@@ -19,12 +19,13 @@ from models.errors import SwatchUnreadable
 from worker import grey_card, squaring
 from worker.cloth_area import LONG_SIDE_PX, cloth_area, corners_of
 from worker.colour import LINEAR_OF_LEVEL
-from worker.sharpness import glare_of, structure_of
+from worker.sharpness import SIDE_MIN_PX, edge_gain_of, glare_of, structure_of
 
 WORK_SIDE_PX = 1600  # of a photo; more than 120 px per cm in a hand-wide swatch
 MIN_SIDE_PX = 32  # less shows no weave and no pattern
 ASSUMED_WIDTH_MM = 100.0  # of a photo that does not say: a swatch-book cutting
 STRUCTURE_MIN, STRUCTURE_SHARP = 1.105, 1.2  # see sharpness.structure_of
+EDGE_GAIN_MIN = 1.2  # see sharpness.edge_gain_of
 GLARE_MAX = 0.02
 CONTRAST_MIN = 0.002  # deviation of log light from pixel to pixel: even satin has ten times this
 UNLIKE_MAX = 0.55  # deviation of log light between sixteenths of what should be one cloth
@@ -33,6 +34,7 @@ CLOSE_UP = 0.85  # of the photo is cloth
 TRIM = 0.02  # of a swatch's sides: pinked edges and blurred borders
 TOO_SMALL = f"La foto es demasiado pequeña: mínimo {MIN_SIDE_PX} píxeles."
 BLURRED = "La foto está desenfocada y no se distingue el tejido: tómala de nuevo, más nítida."
+CROSSED = "Las cuatro esquinas de la muestra no forman un rectángulo visto."
 NO_CLOTH = "La imagen no parece una tela: fotografía la muestra de cerca, plana y con buena luz."
 
 Light = NDArray[np.float32]
@@ -70,10 +72,10 @@ def flattened(levels: Levels, width_mm: float | None, corners: Corners | None) -
     if min(levels.shape[:2]) < MIN_SIDE_PX:
         raise SwatchUnreadable(TOO_SMALL)
     photo = _worked_size(levels)
-    mask = cloth_area(levels) if corners is None else _within(corners, photo.shape)
+    mask, seen = _seen(levels, corners)
     structure = _checked_structure(photo, mask)
     card = grey_card.card_corners(photo, mask)
-    square = _squared(photo, mask, corners)
+    square = _squared(photo, mask, seen)
     even, white = _evened(photo, mask, card)
     flat = _cut_out(even * white, mask, square)
     _check_is_one_cloth(flat)
@@ -88,13 +90,24 @@ def flattened(levels: Levels, width_mm: float | None, corners: Corners | None) -
     return FlatPhoto(flat, scale, tuple(code for code, holds in told.items() if holds))
 
 
-def _within(corners: Corners, shape: tuple[int, ...]) -> Mask:
-    scale = LONG_SIDE_PX / max(shape[:2])
-    height, width = round(shape[0] * scale), round(shape[1] * scale)
-    points = np.rint(np.array(corners) * [width, height]).astype(np.int32)
+def _seen(levels: Levels, told: Corners | None) -> tuple[Mask, NDArray[np.float64] | None]:
+    """Where the cloth is, and the swatch's corners in px of that mask if they show."""
+    if told is None:
+        mask = cloth_area(levels)
+        seen = corners_of(mask)
+        return (mask, None) if seen is None else (mask & _filled(seen, mask.shape), seen)
+    scale = LONG_SIDE_PX / max(levels.shape[:2])
+    height, width = (round(side * scale) for side in levels.shape[:2])
+    seen = np.array(told) * [width, height]
+    points = np.rint(seen).astype(np.int32)
     if len(points) != 4 or not cv2.isContourConvex(points) or cv2.contourArea(points) < 64:
-        raise SwatchUnreadable("Las cuatro esquinas de la muestra no forman un rectángulo visto.")
-    return np.asarray(cv2.fillConvexPoly(np.zeros((height, width), np.uint8), points, 255))
+        raise SwatchUnreadable(CROSSED)
+    return _filled(seen, (height, width)), seen
+
+
+def _filled(corners: NDArray[np.float64], shape: tuple[int, ...]) -> Mask:
+    points = np.rint(corners).astype(np.int32)
+    return np.asarray(cv2.fillConvexPoly(np.zeros(shape[:2], np.uint8), points, 255))
 
 
 def _checked_structure(photo: Light, mask: Mask) -> float:
@@ -103,9 +116,11 @@ def _checked_structure(photo: Light, mask: Mask) -> float:
     scale = photo.shape[1] / mask.shape[1]
     reach = int(CORE * _room(mask, y, x) * scale)
     top, left = max(0, int(y * scale) - reach), max(0, int(x * scale) - reach)
-    part = photo[top : top + 2 * reach, left : left + 2 * reach, 1]
-    structure = structure_of(np.ascontiguousarray(part)) if part.size else float("inf")
-    if structure < STRUCTURE_MIN:
+    part = np.ascontiguousarray(photo[top : top + 2 * reach, left : left + 2 * reach, 1])
+    if min(part.shape) < SIDE_MIN_PX:
+        return float("inf")
+    structure = structure_of(part)
+    if structure < STRUCTURE_MIN or edge_gain_of(part) < EDGE_GAIN_MIN:
         raise SwatchUnreadable(BLURRED)
     return structure
 
@@ -116,9 +131,8 @@ def _room(mask: Mask, y: int, x: int) -> float:
     return float(cv2.distanceTransform(framed, cv2.DIST_C, 3)[y + 1, x + 1]) - 1
 
 
-def _squared(photo: Light, mask: Mask, corners: Corners | None) -> _Square:
+def _squared(photo: Light, mask: Mask, seen: NDArray[np.float64] | None) -> _Square:
     height, width = photo.shape[:2]
-    seen = corners_of(mask) if corners is None else np.array(corners) * mask.shape[::-1]
     if seen is not None:
         seen = seen * (width / mask.shape[1])
         unit, aspect = squaring.from_corners(seen, (width, height))
@@ -134,12 +148,12 @@ def _width_px(matrix: Matrix, mask: Mask, width: int) -> float:
     zoom = width / mask.shape[1]
     if mask.mean() > CLOSE_UP * 255:
         y = mask.shape[0] / 2
-        points = np.array([[[0.0, y]], [[mask.shape[1], y]]])
-    else:
-        outlines, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-        points = np.asarray(max(outlines, key=cv2.contourArea), np.float64)
-    seen = cv2.perspectiveTransform((points * zoom).astype(np.float32), matrix)
-    return float(np.ptp(np.asarray(seen)[..., 0]))
+        ends = np.array([[[0.0, y]], [[mask.shape[1], y]]]) * zoom
+        left, right = np.asarray(cv2.perspectiveTransform(ends, matrix)).reshape(2, 2)
+        return float(np.linalg.norm(right - left))
+    outlines, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    points = np.asarray(max(outlines, key=cv2.contourArea), np.float64) * zoom
+    return float(np.ptp(np.asarray(cv2.perspectiveTransform(points, matrix))[..., 0]))
 
 
 def _px_per_cm(
