@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from models.errors import SwatchUnreadable
 from worker.colour import LINEAR_OF_LEVEL, bgr_of_hex
-from worker.repeat import repeat_px, wrapped
+from worker.repeat import repeats_px, wrapped
 from worker.swatch_file import levels_of
 from worker.swatch_photo import flattened
 
@@ -58,7 +58,7 @@ def from_photo(
     """
     width = None if width_mm is None else _checked(width_mm)
     photo = flattened(levels_of(data), width, corners)
-    tile, repeats = photo.light, [repeat_px(photo.light, axis) for axis in (1, 0)]
+    tile, repeats = photo.light, repeats_px(photo.light)
     for axis, period in ((1, repeats[0]), (0, repeats[1])):
         tile = wrapped(tile, period, axis)
     tile = (tile * (_mean(photo.light) / np.maximum(_mean(tile), 1e-6))).astype(np.float32)

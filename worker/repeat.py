@@ -1,122 +1,110 @@
 """The repeat of a pattern in a photo of cloth, and the cut that makes the photo repeat.
 
-Everything here is one axis at a time: 0 down the cloth, 1 across.
+Whatever repeats after a length also repeats after its multiples; parts of it repeat worse, at some
+scale or in some colour. So the repeat is the shortest lag that, with all its multiples, is about
+as good as any longer one.
 """
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-LONGEST_REPEAT = 0.75  # of the photo: beyond that too little of it is seen twice
-NEAR = 0.93  # share of the best correlation that makes a shorter lag the repeat
-WHOLE = 0.9  # mean of a repeat's multiples over the best correlation beyond each
-FAINT, CLEAR = 0.3, 0.5  # correlation of a repeat that is one
-SAMPLES = (110, 280)  # along the axis, from far and from the middle distance
-MIN_SAMPLES = 24
-RESOLVED = 10  # samples; a shorter one is judged from nearer
-LEFT_OVER = 0.15  # share of the contrast: less is a beat between weave and samples
+from worker.correlation import Band, Doubles, bands_of
+
+CLEAR = 0.45  # correlation of what repeats
+ABOVE_VALLEY = 0.2
+SHORTEST_PX = 3
+SAME = 0.004  # lags so near each other, as a share, are one
+ABOUT_AS_GOOD = 0.9  # mean correlation over the best, in the mean over scales
+NOWHERE_WORSE = 0.65  # the same at any one scale
 
 Light = NDArray[np.float32]  # (height, width, 3): linear light
 
 
-def repeat_px(photo: Light, axis: int) -> float | None:
-    """Period of the pattern along an axis in pixels; None when there is none.
-
-    Looked for from far away first: checks and stripes are still there when the weave is not. From
-    near, where every thread is like the next one, only what has no coarser pattern is judged.
-    """
-    contrast = float(photo.std())
-    for samples in SAMPLES:
-        zoom = samples / photo.shape[axis]
-        if zoom > 0.7 or min(photo.shape[:2]) * zoom < MIN_SAMPLES:
-            continue
-        small = cv2.resize(photo, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_AREA)
-        far = np.asarray(cv2.GaussianBlur(small, (0, 0), 1.0), np.float32)
-        period = _period(far, axis, CLEAR) if far.std() > LEFT_OVER * contrast else None
-        if period is not None:
-            return float(period * photo.shape[axis] / far.shape[axis])
-    return _period(photo, axis, FAINT)
+def repeats_px(photo: Light) -> tuple[float | None, float | None]:
+    """Period of the pattern across and down, in pixels; None where there is none."""
+    height, width = photo.shape[:2]
+    across, down = (_repeat(bands) for bands in bands_of(photo))
+    return (None if across is None else across * width, None if down is None else down * height)
 
 
-def _period(photo: Light, axis: int, least: float) -> float | None:
-    """By autocorrelation, averaged over the lines and channels and made unbiased by the overlap.
-
-    The repeat must correlate by `least`, and is refined at its last multiple.
-    """
-    lines = np.moveaxis(photo, axis, -1).reshape(-1, photo.shape[axis])
-    lines = lines[:: max(1, len(lines) // 768)]
-    lines = lines - lines.mean(axis=1, keepdims=True)
-    size = lines.shape[1]
-    power = np.abs(np.fft.rfft(lines, 2 * size, axis=1)) ** 2
-    overlap = size - np.arange(size)
-    correlation = np.fft.irfft(power.mean(axis=0))[:size] / overlap
-    if correlation[0] <= 1e-9:
+def _repeat(bands: list[Band]) -> float | None:
+    """The repeat as a share of the photo's side."""
+    peaks = [(band, _peaks(band.alike)) for band in bands]
+    peaks = [(band, lags) for band, lags in peaks if lags]
+    found = [
+        (_tracked(band, lag), band.contrast * band.side_px) for band, lags in peaks for lag in lags
+    ]
+    if not found:
         return None
-    correlation = correlation[: int(size * LONGEST_REPEAT)] / correlation[0]
-    peaks = _peaks(correlation, least)
-    if not peaks:
-        return None
-    if least == FAINT:
-        return _refined(correlation, _first_whole(correlation, peaks))
-    best = max(correlation[lag] for lag in peaks)
-    if any(lag < RESOLVED and correlation[lag] > 0.75 * best for lag in peaks):
-        return None
-    return _refined(correlation, next(lag for lag in peaks if correlation[lag] >= NEAR * best))
+    shares = np.array(_distinct([share for share, _ in found]))
+    means = np.array([[_mean_over_multiples(band, share) for share in shares] for band, _ in peaks])
+    best_beyond = np.fmax.accumulate(means[:, ::-1], axis=1)[:, ::-1]
+    ratio = np.maximum(means, 0) / np.maximum(best_beyond, 0.05)
+    known = ~np.isnan(ratio)
+    weight = np.sqrt([band.contrast for band, _ in peaks])
+    overall = weight @ np.where(known, ratio, 0) / np.maximum(weight @ known, 1e-9)
+    good = (overall >= ABOUT_AS_GOOD) & (np.where(known, ratio, 1).min(axis=0) >= NOWHERE_WORSE)
+    return _agreed(float(shares[good.argmax()]), found) if good.any() else None
 
 
-def _peaks(correlation: NDArray[np.float64], least: float) -> list[int]:
+def _agreed(share: float, found: list[tuple[float, float]]) -> float:
+    """The mean over all that found about the same lag, by their contrast and resolution."""
+    same, weights = np.array([pair for pair in found if abs(pair[0] - share) < 2 * SAME * share]).T
+    return float(np.average(same, weights=weights))
+
+
+def _distinct(shares: list[float]) -> list[float]:
+    """In order; of lags that are as good as the same, the one that was found at the finest scale"""
+    kept: list[float] = []
+    for share in shares:
+        if all(abs(share - other) > SAME * other for other in kept):
+            kept.append(share)
+    return sorted(kept)
+
+
+def _peaks(alike: Doubles) -> list[int]:
     """Lags of clear local maxima: well above both nothing and the valley before them."""
-    inner = correlation[1:-1]
-    local = np.flatnonzero((inner > correlation[:-2]) & (inner >= correlation[2:])) + 1
-    valley = np.minimum.accumulate(correlation)
-    return [int(lag) for lag in local if correlation[lag] > max(least, valley[lag] + 0.25)]
+    inner = alike[1:-1]
+    local = np.flatnonzero((inner > alike[:-2]) & (inner >= alike[2:])) + 1
+    valley = np.minimum.accumulate(alike)
+    clear = (alike[local] >= CLEAR) & (alike[local] > valley[local] + ABOVE_VALLEY)
+    return [int(lag) for lag in local[clear] if lag >= SHORTEST_PX]
 
 
-def _first_whole(correlation: NDArray[np.float64], peaks: list[int]) -> int:
-    """The shortest lag whose multiples are all about as good as any lag so far off.
-
-    A single thread is like its neighbour, but not like every thread of a herringbone.
-    """
-    best_beyond = np.maximum.accumulate(correlation[::-1])[::-1]
-    alike = correlation / np.maximum(best_beyond, 1e-6)
-    wholes = [_multiples_mean(alike, lag) for lag in peaks]
-    enough = min(WHOLE, max(wholes))
-    return next(lag for lag, whole in zip(peaks, wholes, strict=True) if whole >= enough)
-
-
-def _multiples_mean(alike: NDArray[np.float64], lag: int) -> float:
-    """Mean over a lag and its multiples, each at the best place nearby."""
-    found, period = [float(alike[lag])], float(lag)
-    reach = max(1, round(0.12 * lag))
-    for multiple in range(2, len(alike) // lag + 1):
-        near = round(multiple * period)
-        if near + reach >= len(alike):
+def _tracked(band: Band, lag: int) -> float:
+    """The lag as a share of the side, measured at its last multiple that is still a peak."""
+    alike, period, multiple = band.alike, _vertex(band.alike, lag), 2
+    while multiple * period < len(alike) - 2:
+        reach = min(1.6 + 0.01 * multiple * period, period / 4)
+        low = int(np.ceil(multiple * period - reach))
+        high = min(int(multiple * period + reach), len(alike) - 2)
+        if low > high:
             break
-        at = near - reach + int(alike[near - reach : near + reach + 1].argmax())
-        period = at / multiple
-        found.append(float(alike[at]))
-    return sum(found) / len(found)
-
-
-def _refined(correlation: NDArray[np.float64], lag: int) -> float:
-    period = _vertex(correlation, lag)
-    for multiple in range(2, int((len(correlation) - 2) / period) + 1):
-        reach = max(1, round(0.1 * period))
-        near = round(multiple * period)
-        if near + reach + 2 > len(correlation):
+        top = low + int(alike[low : high + 1].argmax())
+        if alike[top] < max(alike[top - 1], alike[top + 1], 0.5 * alike[lag]):
             break
-        top = near - reach + int(correlation[near - reach : near + reach + 1].argmax())
-        period = _vertex(correlation, top) / multiple
-    return period
+        period = _vertex(alike, top) / multiple
+        multiple += 1
+    return period / band.side_px
 
 
-def _vertex(values: NDArray[np.float64], at: int) -> float:
+def _mean_over_multiples(band: Band, share: float) -> float:
+    """Mean correlation at a lag and its multiples; NaN where the lag is too long for the band."""
+    period = share * band.side_px
+    at = period * np.arange(1, int((len(band.alike) - 1.01) / period) + 1)
+    if not len(at):
+        return float("nan")
+    reach = np.minimum(0.5 + 0.004 * at, max(period / 6, 0.25))
+    lags = np.arange(len(band.alike))
+    near = [np.interp(at + way * reach, lags, band.alike) for way in (-1, -0.5, 0, 0.5, 1)]
+    return float(np.max(near, axis=0).mean())
+
+
+def _vertex(values: Doubles, at: int) -> float:
     """Position of the maximum of the parabola through three neighbours."""
     before, here, after = values[at - 1 : at + 2]
     bend = before - 2 * here + after
-    if bend >= 0 or here < max(before, after):
-        return float(at)
-    return float(at + 0.5 * (before - after) / bend)
+    return float(at + 0.5 * (before - after) / bend) if bend < 0 else float(at)
 
 
 def wrapped(photo: Light, period: float | None, axis: int) -> Light:

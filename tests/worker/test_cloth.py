@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from models.errors import InvalidInput, SwatchUnreadable
 from worker.cloth import Light, from_hex, from_photo, from_tile, resampled
 from worker.colour import LINEAR_OF_LEVEL, encoded
-from worker.repeat import repeat_px, wrapped
+from worker.repeat import repeats_px, wrapped
 
 NAVY, CHALK = (64, 36, 27), (216, 206, 201)  # BGR levels
 
@@ -107,20 +107,42 @@ def test_a_striped_photo_becomes_a_whole_number_of_stripes(extension: str) -> No
 
 
 @pytest.mark.parametrize("pitch", [37.4, 61.7, 142.9])
-def test_the_repeat_is_found_to_a_fraction_of_a_pixel(pitch: float) -> None:
+def test_the_repeat_is_found_to_half_a_percent(pitch: float) -> None:
     x = np.arange(900)
     wave = 0.3 + 0.1 * np.cos(2 * np.pi * x / pitch) + 0.05 * np.cos(4 * np.pi * x / pitch)
     noise = np.random.default_rng(1).normal(0, 0.03, (400, 900, 3))
     photo = (wave[None, :, None] + noise).astype(np.float32)
-    assert repeat_px(photo, axis=1) == pytest.approx(pitch, rel=0.003)
-    assert repeat_px(photo, axis=0) is None
+    across, down = repeats_px(photo)
+    assert across == pytest.approx(pitch, rel=0.005)
+    assert down is None
 
 
 def test_cloth_without_a_pattern_has_no_repeat() -> None:
     photo = LINEAR_OF_LEVEL[threaded(600, 400)]
-    assert repeat_px(photo, axis=0) is None
-    assert repeat_px(photo, axis=1) is None
-    assert repeat_px(np.full((64, 64, 3), 0.2, np.float32), axis=1) is None
+    assert repeats_px(photo) == (None, None)
+    assert repeats_px(np.full((64, 64, 3), 0.2, np.float32)) == (None, None)
+
+
+def test_a_second_colour_doubles_the_repeat_although_lightness_says_otherwise() -> None:
+    x = np.arange(700)
+    stripes = 0.08 * (np.sin(2 * np.pi * x / 40) > 0.6)
+    rust = np.where(np.sin(2 * np.pi * (x + 10) / 80) > 0, 1.0, 0.0) * (stripes > 0)
+    photo = np.full((500, 700, 3), 0.2) + stripes[None, :, None]
+    photo += rust[None, :, None] * np.array([-0.03, -0.0045, 0.028])  # of one luminance
+    photo += np.random.default_rng(4).normal(0, 0.01, photo.shape)
+    across, down = repeats_px(photo.astype(np.float32))
+    assert across == pytest.approx(80, rel=0.01)
+    assert down is None
+
+
+def test_thin_panes_far_apart_are_the_repeat_and_not_the_weave_between_them() -> None:
+    y, x = np.mgrid[:700, :900]
+    weave = 0.02 * np.sin(2 * np.pi * (x + y) / 12)
+    panes = 0.1 * ((x % 300 < 6) | (y % 240 < 6))
+    light = 0.2 + weave + panes + np.random.default_rng(6).normal(0, 0.01, x.shape)
+    photo = np.repeat(light[..., None], 3, axis=2).astype(np.float32)
+    assert repeats_px(photo)[0] == pytest.approx(300, rel=0.01)
+    assert repeats_px(photo)[1] == pytest.approx(240, rel=0.01)
 
 
 @pytest.mark.parametrize("picture", [striped(900, 600, 90), threaded(700, 500)])
@@ -163,7 +185,7 @@ def spread(light: Light) -> float:
 
 def test_a_photo_of_unknown_scale_says_so() -> None:
     cloth = from_photo(encoded_as(".jpg", threaded(600, 400)), width_mm=None)
-    assert cloth.degraded == ("scale-assumed", "white-balance-unverified")
+    assert cloth.degraded == ("scale-assumed", "white-balance-unverified", "shape-assumed")
     assert cloth.px_per_cm == pytest.approx(60)  # 600 px over the assumed 100 mm
 
 
@@ -220,8 +242,8 @@ def test_any_small_photo_becomes_some_tile(seed: int) -> None:
         cv2.resize(coarse, size, interpolation=cv2.INTER_NEAREST).astype(np.uint8)
     ]
     tile = picture
-    for axis in (0, 1):
-        tile = wrapped(tile, repeat_px(picture, axis), axis)
+    for axis, period in zip((1, 0), repeats_px(picture), strict=True):
+        tile = wrapped(tile, period, axis)
     assert tile.shape[0] <= height
     assert tile.shape[1] <= width
     assert tile.min() >= 0
