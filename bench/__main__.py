@@ -4,19 +4,17 @@ at the end one table of what was measured against its bar. `python -m bench clai
 Each runs in a process of its own. One that cannot run says so, and the others go on."""
 
 import argparse
-import importlib
 import importlib.metadata
-import multiprocessing
 import os
 import platform
 import subprocess
 import sys
 import time
 import traceback
-from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
+from bench import alone
 from bench.queue_peers import PEERS_PYTHON
 from bench.server import POSTGRES
 from bench.table import Finding, table
@@ -39,7 +37,7 @@ def main() -> int:
         started = time.monotonic()
         print(f"\n## bench.{name}\n", flush=True)
         try:
-            found += by_itself(name)
+            found += alone.findings(name)
         except (Exception, SystemExit):
             traceback.print_exc()
             broken.append(name)
@@ -49,19 +47,6 @@ def main() -> int:
     if broken:
         print(f"\nNot measured: {', '.join(broken)}")
     return 1 if broken else 0
-
-
-def by_itself(name: str) -> list[Finding]:
-    """Run one in a fresh process: each sets the environment and the settings as it needs them."""
-    fresh = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, mp_context=fresh) as process:
-        return process.submit(findings_of, name).result()
-
-
-def findings_of(name: str) -> list[Finding]:
-    """Those of the house print their own table only."""
-    found: list[Finding] | None = importlib.import_module(f"bench.{name}").main()
-    return found or []
 
 
 def conditions() -> str:

@@ -53,7 +53,7 @@ INSERT INTO jobs (id, generation_id, owner, cut, stage, engine, letter, fingerpr
 SELECT lpad(to_hex(job.number), 32, '0')::uuid, made.id, 'user:' || made.number % {owners},
        CASE WHEN job.number % 2 = 0 THEN 'recto' ELSE 'cruzado' END,
        CASE WHEN job.number % 4 < 2 THEN 'draft' ELSE 'final' END,
-       (CAST({engines} AS text[]))[1 + job.number / 4 % 2], CAST({letter} AS json),
+       (CAST({engines} AS text[]))[1 + made.number / {owners} % 2], CAST({letter} AS json),
        md5(job.number::text),
        CASE WHEN job.number % 4 < 2 THEN 20 ELSE 10 END,
        statement_timestamp() + made.number / {owners} * interval '50 ms', 3,
@@ -64,7 +64,7 @@ SELECT lpad(to_hex(job.number), 32, '0')::uuid, made.id, 'user:' || made.number 
   FROM generate_series(0, {jobs} - 1) AS job (number)
   JOIN made ON made.number = job.number / 4
  CROSS JOIN LATERAL (SELECT job.number >= {pending} AS done) which;
-ANALYZE;
+ANALYZE jobs;
 """
 
 

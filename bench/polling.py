@@ -162,6 +162,7 @@ def load(target: Target, seconds: int) -> Load:
         script.write(lua(target.requests))
         script.flush()
         size = ["-t", "1", "-c", str(CONNECTIONS), "-d", f"{seconds}s", "-s", script.name]
+        size += ["--timeout", "10s"]
         output = subprocess.run(
             ["wrk", *size, target.base], check=True, capture_output=True, text=True
         ).stdout

