@@ -261,6 +261,7 @@ def real_pod(pod: Pod, bucket: S3Fake, migrated: str) -> Pod:
         "R2_ACCESS_KEY_ID": bucket.access_key_id,
         "R2_SECRET_ACCESS_KEY": bucket.secret_access_key,
         "FINAL_ENGINE": "drape",
+        "LEASE_SECONDS": "300",  # a step may take long where ten others want the same core
         "RESTARTS_MAX": "0",
     }
     return pod
