@@ -6,6 +6,7 @@ import { Refused } from "./http.js";
 import * as menu from "./menu.js";
 import { cancel, follow, isSettled, place, read } from "./order.js";
 import * as photo from "./photo.js";
+import * as presenting from "./present.js";
 import * as recent from "./recent.js";
 import * as search from "./search.js";
 import * as stage from "./stage.js";
@@ -25,8 +26,27 @@ let watching = null; // AbortController of its requests
 const actions = {
   open: (url) => viewer.open(stage.pictures(), url),
   cancel: stop,
-  again: (order) => start(order.cloth, order.cuts.map(({ cut }) => cut)),
+  again: (order) => start(order.cloth, cutsOf(order)),
+  variant: (order) => start(order.cloth, cutsOf(order), newSeed()),
+  present: () => {
+    presenting.showTurns(Boolean(turned(1)));
+    presenting.start();
+  },
 };
+
+function cutsOf(order) {
+  return order.cuts.map(({ cut }) => cut);
+}
+
+function newSeed() {
+  return crypto.getRandomValues(new Uint32Array(1))[0];
+}
+
+/** Another order of the strip than the one on the stage. */
+function turned(step) {
+  const other = current?.id && recent.beside(current.id, step);
+  return other && other.id !== current.id ? other : null;
+}
 
 // --- ordering -----------------------------------------------------------------------------------
 
@@ -34,7 +54,7 @@ function chosenCuts() {
   return choice.cut === BOTH ? chooser.allCuts() : [choice.cut];
 }
 
-async function start(cloth, cuts) {
+async function start(cloth, cuts, seed = null) {
   if (cloth.kind === "photo" && !cloth.swatchId) return tell(t("reason.photo_expired"));
   leave();
   withdraw();
@@ -44,7 +64,7 @@ async function start(cloth, cuts) {
   present(sending);
   bringIntoView();
   try {
-    const answer = await place(bodyOf(cloth, cuts), {
+    const answer = await place(bodyOf(cloth, cuts, seed), {
       signal: mine.signal,
       onTrouble: (trouble) => mine.signal.aborted || present({ ...sending, trouble }),
     });
@@ -59,12 +79,12 @@ async function start(cloth, cuts) {
 }
 
 // The server decides what is possible; a photo is ordered by its id and by nothing else.
-function bodyOf(cloth, cuts) {
+function bodyOf(cloth, cuts, seed) {
   return {
     color_id: cloth.colorId ?? null,
     swatch_id: cloth.swatchId ?? null,
     cuts,
-    seed: null,
+    seed,
     quality: "final",
   };
 }
@@ -162,7 +182,7 @@ function label() {
 }
 
 function isSame(order) {
-  const cuts = order.cuts.map(({ cut }) => cut);
+  const cuts = cutsOf(order);
   const { kind, swatchId, colorId } = order.cloth;
   const sameCloth =
     kind === choice.cloth?.kind &&
@@ -217,6 +237,10 @@ async function begin() {
   photo.wire(onPick);
   viewer.wire();
   menu.wire();
+  presenting.wire((step) => {
+    const other = turned(step);
+    if (other) show(other);
+  });
   recent.wire(show);
   choice.addEventListener("change", showConfirm);
   see.addEventListener("click", order);

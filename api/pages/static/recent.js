@@ -55,6 +55,13 @@ export async function restore(complete) {
   show();
 }
 
+/** The order that is `step` places from this one in the strip, around its ends. */
+export function beside(id, step) {
+  const orders = shown();
+  const place = orders.findIndex((order) => order.id === id);
+  return orders[(place + step + orders.length) % orders.length] ?? null;
+}
+
 /** `onOpen(order)` runs when a thumbnail is tapped. */
 export function wire(onOpen) {
   strip.addEventListener("click", (event) => {
@@ -65,10 +72,14 @@ export function wire(onOpen) {
 
 function show() {
   const current = strip.querySelector("[aria-current=true]")?.dataset.id;
-  const orders = kept.map(({ id }) => known.get(id)).filter((order) => order?.images.length);
+  const orders = shown();
   strip.replaceChildren(...orders.map(thumbnail));
   box.hidden = orders.length < 2;
   if (current) mark(current);
+}
+
+function shown() {
+  return kept.map(({ id }) => known.get(id)).filter((order) => order?.images.length);
 }
 
 function thumbnail(order) {

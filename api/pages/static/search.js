@@ -111,10 +111,18 @@ function present(tiles) {
   } else count.textContent = tCount("search.found", tiles.length);
 }
 
+// What is there already stays where it is: most letters change little of what was found.
 function show(tiles) {
-  list.replaceChildren();
-  append(tiles);
-  if (list.firstElementChild) list.firstElementChild.tabIndex = 0;
+  const wanted = tiles.map(copyOf);
+  while (list.children.length > wanted.length) list.lastElementChild.remove();
+  for (const [place, copy] of wanted.entries()) {
+    const there = list.children[place];
+    if (there === copy) continue;
+    if (there) there.replaceWith(copy);
+    else list.append(copy);
+  }
+  for (const copy of wanted) copy.tabIndex = copy === wanted[0] ? 0 : -1;
+  markChosen();
 }
 
 function append(tiles) {

@@ -6,6 +6,7 @@ import { isSettled } from "./order.js";
 import { line, t, tCode, tCount } from "./strings.js";
 
 const BOLT_PX_PER_CM = 52; // about life size on a tablet; the ruler in floor.css has the same
+const PAINTED = /^sdxl/; // engines whose picture depends on its noise seed
 const CLOTH_OF_NEUTRAL = ".cut-picture:not(.cut-pictures) img";
 
 const floor = document.getElementById("floor");
@@ -124,7 +125,7 @@ class Figure {
     this.root.removeAttribute("data-stale");
     this.neutral(false);
     this.opener(order, entry, actions).append(picture);
-    this.describe(order, entry, image);
+    this.describe(order, image, actions);
     this.say(this.latest.order, this.latest.entry, image, actions);
     if (image.stage === "final") {
       announce.textContent = t("stage.done", { cloth: order.cloth.name, cut: named(entry) });
@@ -152,11 +153,12 @@ class Figure {
     return button;
   }
 
-  describe(order, entry, image) {
+  describe(order, image, actions) {
     const words = node("div");
+    const cut = named({ cut: this.cut, name: image.name });
     words.append(
       node("p", "caption-cloth", order.cloth.name),
-      facts(t("stage.of_cut", { cut: named(entry) }), order.cloth.code),
+      facts(t("stage.of_cut", { cut }), order.cloth.code),
     );
     if (image.truth) words.append(truthOf(image.truth));
     const notes = [...new Set(image.degraded.map((code) => tCode("degraded", code)))];
@@ -164,7 +166,10 @@ class Figure {
     const download = node("a", "button button-plain", t("stage.download"));
     download.href = image.url;
     download.download = t("stage.file", { cloth: plain(order.cloth.name), cut: this.cut });
-    this.caption.replaceChildren(words, download);
+    const acts = node("div", "caption-acts");
+    if (PAINTED.test(image.engine)) acts.append(act(t("stage.variant"), () => actions.variant(order)));
+    acts.append(act(t("stage.present"), actions.present), download);
+    this.caption.replaceChildren(words, acts);
   }
 
   neutral(visible) {
@@ -290,13 +295,15 @@ function card({ tone = "plain", title, text, percent, button }) {
     bar.append(node("div", "progress-bar"));
     root.append(bar);
   }
-  if (button) {
-    const press = node("button", "button button-plain", button[0]);
-    press.type = "button";
-    press.addEventListener("click", button[1]);
-    root.append(press);
-  }
+  if (button) root.append(act(...button));
   return root;
+}
+
+function act(words, run) {
+  const press = node("button", "button button-plain", words);
+  press.type = "button";
+  press.addEventListener("click", run);
+  return press;
 }
 
 function best(images, cut) {

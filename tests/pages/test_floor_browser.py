@@ -1,0 +1,381 @@
+"""The sales floor and the gallery in Debian's Chromium: what only a browser shows."""
+
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from typing import Literal
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Locator, Page, ViewportSize, expect, sync_playwright
+
+from tests.orders import BOTH, place
+
+INSTALL = "Chromium is missing: apt-get install chromium (as root, `make test` does it)"
+WAIT_MS = 30_000  # for a busy machine; nothing waits this long otherwise
+UPRIGHT, TABLET = ViewportSize(width=820, height=1180), ViewportSize(width=1180, height=820)
+PHONE, DESKTOP = ViewportSize(width=390, height=844), ViewportSize(width=1440, height=900)
+GRAVE = {"serious", "critical"}
+SMALL_TARGETS = """
+() => [...document.querySelectorAll("a, button, input, select, summary")]
+  .map((e) => (["checkbox", "radio", "file"].includes(e.type) ? e.closest("label") : e))
+  .filter((e) => e.offsetParent && !e.matches(".skip, .unseen, .picture-cloth a"))
+  .filter((e) => { const r = e.getBoundingClientRect(); return r.height < 43.5 || r.width < 43.5; })
+  .map((e) => e.outerHTML.slice(0, 120))
+"""
+TOO_WIDE_PX = "document.documentElement.scrollWidth - window.innerWidth"
+CUT_OFF = """
+() => [...document.querySelectorAll("button, label, summary, legend, p, h1, h2, output, .chip")]
+  .filter((e) => e.offsetParent && !e.matches(".unseen, .mark"))
+  .filter((e) => e.scrollWidth > e.clientWidth + 1)
+  .map((e) => e.outerHTML.slice(0, 120))
+"""
+SCALE = "surface => surface.firstElementChild.getBoundingClientRect().width"
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    if path is None:
+        pytest.fail(INSTALL)
+    unboxed = ["--no-sandbox"] if os.geteuid() == 0 else []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=unboxed)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def opened(chromium: Browser, base_url: str, clean: None) -> Iterator[Callable[..., Page]]:
+    """Makes pages of a screen's size; whatever their browsers complain of fails the test."""
+    contexts, complaints = [], list[str]()
+
+    def make(viewport: ViewportSize = TABLET, theme: Literal["light", "dark"] = "light") -> Page:
+        context = chromium.new_context(
+            base_url=base_url,
+            viewport=viewport,
+            color_scheme=theme,
+            locale="es-MX",
+            reduced_motion="reduce",
+        )
+        context.set_default_timeout(WAIT_MS)
+        context.on("weberror", lambda error: complaints.append(str(error.error)))
+        context.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
+        contexts.append(context)
+        return context.new_page()
+
+    expect.set_options(timeout=WAIT_MS)
+    yield make
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+@pytest.fixture
+def page(opened: Callable[..., Page]) -> Page:
+    """The sales floor on a tablet."""
+    page = opened()
+    page.goto("/")
+    return page
+
+
+@pytest.fixture
+def made(clean: None, work: Callable[[], int]) -> None:
+    """Three pictures in the gallery."""
+    place(BOTH, noise_seed=1)
+    place(noise_seed=2)
+    work()
+
+
+def cloth(page: Page, name: str) -> Locator:
+    return page.get_by_role("option", name=re.compile(name)).locator("visible=true").first
+
+
+def order(page: Page, work: Callable[[], int], tap: Locator) -> None:
+    """Tap something that places an order, and let it be made."""
+    with page.expect_response(lambda answer: answer.request.method == "POST") as placed:
+        tap.click()
+    assert placed.value.status == 202
+    work()
+    expect(page.locator(".suit-picture")).to_have_count(1)
+
+
+# --- choosing -------------------------------------------------------------------------------------
+
+
+def test_two_taps_show_a_suit_and_a_reload_shows_it_again(
+    page: Page, work: Callable[[], int]
+) -> None:
+    cloth(page, "Azul Medianoche").click()
+    order(page, work, page.get_by_role("button", name="Ver el traje"))
+    expect(page.locator(".suit-caption")).to_contain_text("Azul Medianoche")
+    expect(page.locator(".truth-green")).to_contain_text("Color fiel ΔE")
+    page.reload()
+    expect(page.locator(".suit-caption")).to_contain_text("Azul Medianoche")
+    expect(cloth(page, "Azul Medianoche")).to_have_attribute("aria-selected", "true")
+
+
+def test_the_same_look_in_another_cloth_or_cut_is_one_tap(
+    page: Page, work: Callable[[], int]
+) -> None:
+    cloth(page, "Azul Medianoche").click()
+    order(page, work, page.get_by_role("button", name="Ver el traje"))
+    order(page, work, cloth(page, "Gris Perla"))
+    expect(page.locator(".suit-caption")).to_contain_text("Gris Perla")
+    order(page, work, page.locator(".cut").nth(1))
+    expect(page.locator(".suit-caption")).to_contain_text("cruzado")
+
+
+def test_a_cloth_is_found_as_one_types_without_accents(page: Page) -> None:
+    field = page.get_by_role("searchbox")
+    found = page.locator("#found [role=option]")
+    field.press_sequentially("principe de g")
+    expect(page.locator("#found-count")).to_have_text("3 telas")
+    expect(found.first).to_contain_text("Príncipe de Gales")
+    field.fill("ln-0103")
+    expect(found).to_have_count(1)
+    expect(found).to_contain_text("Gris Carbón")
+    field.fill("cachemir lc-01")
+    expect(found.first).to_contain_text("LC-01")
+    field.fill("nada de eso")
+    expect(page.locator("#found-count")).to_contain_text("Ninguna tela")
+
+
+def test_what_was_found_is_reached_and_chosen_by_keyboard(page: Page) -> None:
+    field = page.get_by_role("searchbox")
+    field.fill("espiga")
+    found = page.locator("#found [role=option]")
+    expect(found.nth(2)).to_be_visible()
+    field.press("ArrowDown")
+    expect(found.first).to_be_focused()
+    found.first.press("ArrowRight")
+    expect(found.nth(1)).to_be_focused()
+    found.nth(1).press("Enter")
+    expect(found.nth(1)).to_have_attribute("aria-selected", "true")
+    field.press("Escape")
+    expect(field).to_have_value("")
+    expect(page.locator("#panel-found")).to_be_hidden()
+
+
+def test_facets_narrow_what_was_found_and_the_address_keeps_them(page: Page) -> None:
+    page.get_by_role("button", name="Filtros").click()
+    page.get_by_text("Azul", exact=True).click()
+    count = page.locator("#found-count")
+    expect(count).to_have_text(re.compile(r"\d+ telas"))
+    all_blue = int((count.text_content() or "").split()[0])
+    page.get_by_text("Rayas", exact=True).click()
+    expect(count).not_to_have_text(f"{all_blue} telas")
+    narrowed = count.text_content() or ""
+    page.wait_for_url(re.compile("colour=blue.*pattern=stripe"))
+    page.reload()
+    expect(count).to_have_text(narrowed)
+    page.get_by_role("button", name="Quitar").click()
+    expect(page.locator("#panel-found")).to_be_hidden()
+
+
+def test_changing_the_language_keeps_what_was_chosen(page: Page) -> None:
+    cloth(page, "Gris Perla").click()
+    page.locator("#menu summary").click()
+    page.get_by_role("link", name="English").click()
+    expect(page.locator("html")).to_have_attribute("lang", "en")
+    expect(page.get_by_role("button", name="See the suit")).to_be_enabled()
+    expect(cloth(page, "Gris Perla")).to_have_attribute("aria-selected", "true")
+    assert "lang=" not in page.url
+    page.goto("/gallery")
+    expect(page.locator("html")).to_have_attribute("lang", "en")
+
+
+# --- looking --------------------------------------------------------------------------------------
+
+
+def test_the_viewer_zooms_keeps_the_focus_and_gives_it_back(page: Page, made: None) -> None:
+    page.goto("/gallery")
+    opener = page.locator(".picture-open").first
+    opener.click()
+    surface, zoom = page.locator("#viewer-surface"), page.locator("#viewer-zoom")
+    expect(surface).to_be_focused()
+    fit = zoom.text_content() or ""
+    surface.dblclick()
+    expect(zoom).to_have_text("100 %")
+    page.keyboard.press("0")
+    expect(zoom).to_have_text(fit)
+    page.keyboard.press("+")
+    expect(zoom).not_to_have_text(fit)
+    for _ in range(20):
+        page.keyboard.press("Tab")
+        outside = "!document.querySelector('#viewer').contains(document.activeElement)"
+        assert not page.evaluate(f"document.activeElement !== document.body && {outside}")
+    page.keyboard.press("Escape")
+    expect(page.locator("#viewer")).to_be_hidden()
+    expect(opener).to_be_focused()
+
+
+def test_two_fingers_bring_the_picture_closer(page: Page, made: None) -> None:
+    page.goto("/gallery")
+    page.locator(".picture-open").first.click()
+    zoom = page.locator("#viewer-zoom")
+    expect(zoom).to_have_text(re.compile(r"\d+ %"))
+    before = int((zoom.text_content() or "").split()[0])
+    page.evaluate(
+        """() => {
+          const surface = document.getElementById("viewer-surface");
+          surface.setPointerCapture = () => {};
+          const finger = (type, pointerId, clientX) => surface.dispatchEvent(new PointerEvent(type,
+            { pointerId, clientX, clientY: 300, bubbles: true }));
+          finger("pointerdown", 1, 500); finger("pointerdown", 2, 600);
+          finger("pointermove", 1, 400); finger("pointermove", 2, 700);
+          finger("pointerup", 1, 400); finger("pointerup", 2, 700);
+        }"""
+    )
+    expect(zoom).not_to_have_text(f"{before} %")
+    after = int((zoom.text_content() or "").split()[0])
+    assert abs(after - 3 * before) <= 3  # both are rounded
+
+
+def test_what_is_compared_moves_together(page: Page, made: None) -> None:
+    page.goto("/gallery")
+    page.get_by_label("Comparar:").nth(0).check()
+    page.get_by_label("Comparar:").nth(1).check()
+    expect(page.locator("#chosen-words")).to_have_text("2 elegidas")
+    page.get_by_role("button", name="Comparar", exact=True).click()
+    panes = page.locator(".pane-surface")
+    expect(page.locator("#zoom")).to_have_text(re.compile(r"\d+ %"))
+    before = panes.nth(1).evaluate(SCALE)
+    panes.nth(0).dblclick(position={"x": 100, "y": 200})
+    assert panes.nth(1).evaluate(SCALE) > before * 1.5
+    places = [pane.locator("img").evaluate("e => e.style.transform") for pane in panes.all()]
+    assert places[0] == places[1]
+    panes.nth(1).press("ArrowDown")
+    moved = [pane.locator("img").evaluate("e => e.style.transform") for pane in panes.all()]
+    assert moved[0] == moved[1] != places[0]
+
+
+def test_a_slider_divides_two_pictures_that_lie_over_each_other(page: Page, made: None) -> None:
+    page.goto("/gallery")
+    for place_of_box in (0, 1):
+        page.get_by_label("Comparar:").nth(place_of_box).check()
+    page.get_by_role("button", name="Comparar", exact=True).click()
+    page.get_by_role("button", name="Deslizar").click()
+    first, second = (pane.bounding_box() for pane in page.locator(".pane-surface").all())
+    assert first == second
+    page.get_by_role("slider").press("Home")
+    over = page.locator(".pane-surface").nth(1)
+    expect(over).to_have_css("clip-path", "inset(0px 0px 0px 0%)")
+    page.get_by_role("slider").press("End")
+    expect(over).to_have_css("clip-path", "inset(0px 0px 0px 100%)")
+
+
+def test_a_star_stays(page: Page, made: None) -> None:
+    page.goto("/gallery")
+    star = page.get_by_role("button", name=re.compile("^Estrella")).first
+    with page.expect_response("**/star") as kept:
+        star.click()
+    assert kept.value.status == 204
+    page.reload()
+    expect(star).to_have_attribute("aria-pressed", "true")
+
+
+def test_presenting_shows_the_picture_and_no_codes(page: Page, work: Callable[[], int]) -> None:
+    cloth(page, "Azul Medianoche").click()
+    order(page, work, page.get_by_role("button", name="Ver el traje"))
+    page.get_by_role("button", name="Presentar").click()
+    expect(page.locator(".chooser")).to_be_hidden()
+    expect(page.locator(".suit-caption .caption-cloth")).to_have_text("Azul Medianoche")
+    shown = page.locator("main :is(p, span, a, h2):not(.unseen)").locator("visible=true")
+    assert shown.all_inner_texts() == ["Azul Medianoche"]
+    page.keyboard.press("Escape")
+    expect(page.locator(".chooser")).to_be_visible()
+    expect(page.get_by_role("button", name="Presentar")).to_be_focused()
+
+
+# --- every state, on every screen -----------------------------------------------------------------
+
+
+def states(page: Page, work: Callable[[], int]) -> Iterator[str]:
+    """The pages and what can be opened on them, one after the other; yields what is shown."""
+    page.goto("/")
+    yield "nothing chosen"
+    page.locator("#menu summary").click()
+    yield "menu"
+    page.keyboard.press("Escape")
+    page.locator("#facets-open").click()
+    page.locator("#search").fill("gris")
+    expect(page.locator("#found [role=option]").first).to_be_visible()
+    yield "found"
+    page.locator("#search").fill("nada de eso")
+    expect(page.locator("#found")).to_be_hidden()
+    yield "nothing found"
+    page.locator("#found-clear").click()
+    page.locator("#facets-open").click()
+    page.locator("#tab-photo").click()
+    yield "own swatch"
+    page.locator(".family").first.click()
+    page.locator("[data-color]").first.click()
+    yield "cloth"
+    order(page, work, page.locator("#see"))
+    yield "suit"
+    page.locator(".suit-open").click()
+    yield "viewer"
+    page.keyboard.press("Escape")
+    page.locator(".caption-acts button").last.click()
+    yield "presenting"
+    page.goto("/gallery")
+    page.locator("[name=image]").first.check()
+    yield "gallery"
+    page.goto("/gallery?q=nada")
+    yield "empty gallery"
+    page.goto("/gallery/compare")
+    yield "too few to compare"
+
+
+@pytest.mark.parametrize("viewport", [PHONE, UPRIGHT, TABLET, DESKTOP], ids=str)
+def test_the_pseudo_locale_fits_every_screen(
+    opened: Callable[..., Page], work: Callable[[], int], viewport: ViewportSize
+) -> None:
+    page = opened(viewport)
+    page.goto("/?lang=pseudo")
+    for state in states(page, work):
+        assert page.evaluate(TOO_WIDE_PX) <= 0, state
+        assert page.evaluate(CUT_OFF) == [], state
+
+
+@pytest.mark.parametrize("viewport", [PHONE, UPRIGHT, TABLET], ids=str)
+def test_every_target_is_large_enough_for_a_finger(
+    opened: Callable[..., Page], work: Callable[[], int], viewport: ViewportSize
+) -> None:
+    page = opened(viewport)
+    for state in states(page, work):
+        assert page.evaluate(SMALL_TARGETS) == [], state
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("lang", ["es", "en"])
+def test_axe_finds_nothing_serious(
+    opened: Callable[..., Page],
+    work: Callable[[], int],
+    made: None,
+    lang: str,
+    theme: Literal["light", "dark"],
+) -> None:
+    page = opened(UPRIGHT, theme)
+    page.goto(f"/?lang={lang}")
+    found = [one for state in states(page, work) for one in issues(page, state)]
+    page.goto("/gallery")
+    for box in page.locator("[name=image]").all()[:2]:
+        box.check()
+    page.locator("#compare").click()
+    expect(page.locator("#zoom")).to_have_text(re.compile(r"\d"))
+    found += issues(page, "comparing")
+    page.locator("#slider").click()
+    assert found + issues(page, "under a slider") == []
+
+
+def issues(page: Page, state: str) -> list[str]:
+    """What axe calls serious or critical, with the first element of each."""
+    violations = Axe().run(page).response["violations"]
+    return [
+        f"{state}: {one['id']}: {one['nodes'][0]['html'][:120]}"
+        for one in violations
+        if one["impact"] in GRAVE
+    ]
