@@ -85,7 +85,7 @@ def test_a_client_is_found_without_accents_and_by_parts_of_the_number(q: str) ->
     assert ("Álvaro Peña" in found(q)) == (q == "")
 
 
-@pytest.mark.parametrize("q", ["nunes", "%", "_", "sofia 99"])
+@pytest.mark.parametrize("q", ["nunes", "%", "_", "\\\\", "sofia 99"])
 def test_a_search_finds_nobody_else_and_knows_no_wildcards(q: str) -> None:
     a_client()
     assert found(q) == []
