@@ -290,6 +290,13 @@ def test_broken_bytes_inside_are_the_photos_own_fault() -> None:
     assert second.photo is not None
 
 
+def test_only_an_import_may_be_larger_than_a_photo(browser: httpx.Client) -> None:
+    content = b"color_id\n" + b"a" * 11_000_000
+    assert "La lista es demasiado grande" in uploaded(browser, content).words
+    elsewhere = browser.post("/console/catalogue/fabrics", files={"file": ("x.png", content)})
+    assert elsewhere.status_code == 413
+
+
 # --- who, and what is left ------------------------------------------------------------------------
 
 
