@@ -54,11 +54,11 @@ def create_app() -> FastAPI:
     )
     add_error_handlers(app)
     for module in (
+        generations,  # routes are tried in this order: what is polled comes first
+        shop,
         floor,
         gallery,
         stars,
-        shop,
-        generations,
         previews,
         provenance,
         swatches,
