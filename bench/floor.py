@@ -81,7 +81,7 @@ async (place) => {
 def main() -> None:
     folder = Path(tempfile.mkdtemp(prefix="estilista-bench-"))
     try:
-        with running(data_dir=folder) as (url, _):
+        with running(data_dir=folder, SHARE_RESULTS="false") as (url, _):  # each is rendered
             with psycopg.connect(database.embedded_url(folder), autocommit=True) as connection:
                 connection.execute(MORE, [FABRICS])
             measure(url)
