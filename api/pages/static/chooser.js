@@ -39,9 +39,10 @@ export function cutName(cut) {
   return cutNames.get(cut) ?? null;
 }
 
-/** Every single cut on offer. */
+/** The cuts that are ordered together, the first of the house's; the only one if there is one. */
 export function allCuts() {
-  return [...cutNames.keys()].filter((cut) => cut !== BOTH);
+  const both = cuts.find((input) => input.value === BOTH);
+  return both ? both.dataset.cuts.split(" ") : [...cutNames.keys()];
 }
 
 /** Show a family's cloths without choosing one. */
