@@ -229,7 +229,7 @@ def test_stripes_stand_upright_on_the_fronts(
     (
         "name",
         "panel",
-    ),  # without the left one of tres-piezas: a worked buttonhole crosses its stripes
+    ),  # on the left one of tres-piezas a worked buttonhole crosses
     [*product(("recto", "cruzado"), ("rlap", "llap")), ("tres-piezas", "rlap")],
 )
 def test_stripes_run_along_the_lapels_edge(
