@@ -91,7 +91,7 @@ def main() -> None:
     parser.add_argument("styles", nargs="*", metavar="STYLE", help=f"of {', '.join(STYLES)}")
     parser.add_argument("--out", type=Path, default=HERE.parents[1] / "assets" / "looks")
     parser.add_argument("--width", type=int, default=1024, help="the height is half as much again")
-    parser.add_argument("--samples", type=int, default=4, help="per pixel of a beauty pass")
+    parser.add_argument("--samples", type=int, default=3, help="per pixel of a beauty pass")
     parser.add_argument("--look", type=Path, help="render a PNG in grey instead of a pack")
     parser.add_argument("--part", type=_part, help="of it: left,top,right,bottom from 0 to 1")
     asked = parser.parse_args()
