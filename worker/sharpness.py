@@ -11,6 +11,7 @@ NOISE_LEVEL = 1.4427  # 1 / ln 2: mean over median of the power of noise
 NEAR_PX, FAR_PX = 2.0, 6.0  # sigmas at which edges are compared
 DIRECTIONS = np.radians(np.arange(0, 180, 22.5))
 STEEPEST = 99  # percentile that stands for the edges
+SEEN_SHARE = 0.01  # of the steepest direction's slope: less is nothing
 CLIPPED = 250  # level from which on a pixel says nothing of the colour
 PALE = 225  # cloth of this median level is white, not glaring
 
@@ -39,11 +40,13 @@ def edge_gain_of(grey: Grey) -> float:
     """How much steeper edges are seen from near than from far, in the direction that shows least.
 
     A sharp edge gains half and more, one that a lens or a moving hand has spread gains little;
-    noise gains most, so faint cloth is never called blurred for it.
+    noise gains most, so faint cloth is never called blurred for it. Along the stripes of a drawing
+    without noise there is nothing to be seen from near or far, and that tells nothing.
     """
     log = np.log(np.maximum(grey, 1e-3)).astype(np.float32)
     near, far = (_steepest(np.asarray(cv2.GaussianBlur(log, (0, 0), s))) for s in (NEAR_PX, FAR_PX))
-    return float((near / np.maximum(far, 1e-6)).min())
+    seen = far > SEEN_SHARE * far.max()
+    return float((near[seen] / far[seen]).min()) if seen.any() else float("inf")
 
 
 def _steepest(picture: Grey) -> NDArray[np.float64]:

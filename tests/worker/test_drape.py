@@ -3,7 +3,6 @@
 import hashlib
 import json
 from collections.abc import Callable
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -225,17 +224,12 @@ def test_stripes_stand_upright_on_the_fronts(
     assert abs(grain) < 5
 
 
-@pytest.mark.parametrize(
-    (
-        "name",
-        "panel",
-    ),  # on the left one of tres-piezas a worked buttonhole crosses
-    [*product(("recto", "cruzado"), ("rlap", "llap")), ("tres-piezas", "rlap")],
-)
-def test_stripes_run_along_the_lapels_edge(
+@pytest.mark.parametrize("name", ["recto", "cruzado", "tres-piezas"])
+@pytest.mark.parametrize("panel", ["rlap", "llap"])
+def test_stripes_run_along_the_lapels_edge_below_the_buttonhole(
     engine: DrapeEngine, looks: dict[str, Look], name: str, panel: str
 ) -> None:
-    stripes, grain = stripes_and_grain(engine, looks[name], panel)
+    stripes, grain = stripes_and_grain(engine, looks[name], panel, above=0.4)
     assert abs(stripes - grain) < 2
     assert 20 < abs(grain) < 40
 
@@ -253,9 +247,14 @@ def test_a_three_piece_shows_its_waistcoat(looks: dict[str, Look]) -> None:
     assert {"rvest", "lvest"} <= shown
 
 
-def stripes_and_grain(engine: DrapeEngine, look: Look, panel: str) -> tuple[float, float]:
-    """Direction of stripes in a picture, and of the panel's grain, in degrees."""
+def stripes_and_grain(
+    engine: DrapeEngine, look: Look, panel: str, above: float = 0.0
+) -> tuple[float, float]:
+    """Direction of stripes in a picture, and of the panel's grain, in degrees; the share `above` of
+    the panel's height is left out."""
     inside = on_panels(look, panel)
+    rows = np.flatnonzero(inside.any(axis=1))
+    inside[: rows[0] + int(above * (rows[-1] - rows[0]))] = False
     blurred = cv2.GaussianBlur(striped_suit(engine, look)[..., 1].astype(np.float32), (0, 0), 1.5)
     stripes = direction_of_change(
         cv2.Sobel(blurred, cv2.CV_32F, 1, 0)[inside], cv2.Sobel(blurred, cv2.CV_32F, 0, 1)[inside]
