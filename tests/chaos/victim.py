@@ -24,7 +24,7 @@ import worker.__main__ as entry
 from models import queue, storage
 from models.errors import EngineFailed, SwatchUnreadable
 from models.letter import Letter
-from worker import loop
+from worker import loop, overlays
 from worker.colour import bgr_of_hex, encoded
 from worker.engines import Order, Picture, Rendering, Tick
 
@@ -101,7 +101,7 @@ def run(spec: Spec) -> None:
     engine = ChaosEngine(spec, chance, points, journal)
     _replace(entry, "engine_named", lambda *_: engine)
     _replace(loop, "TruthCheck", NoTruthCheck)
-    _replace(entry.overlays, "publish", lambda *_: None)  # of looks that nobody orders
+    _replace(overlays, "publish", lambda *_: None)  # of looks that nobody orders
     entry.main()
 
 
