@@ -7,6 +7,7 @@ import gzip
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
@@ -55,6 +56,12 @@ def floor(request: Request, transaction: Transaction, asking: Asking) -> Respons
     headers = {"Vary": VARY, "Content-Type": "text/html; charset=utf-8"} | encoding
     depends = ("floor", current(), bundle.BUNDLE.version, str(packed))
     return kept.answer(request, transaction, depends, make, headers)
+
+
+@router.get("/g/{id}")
+def order(id: UUID) -> RedirectResponse:
+    """An order's own address, to be opened on another device."""
+    return RedirectResponse(f"/?orden={id}", 303)
 
 
 def html(families: Sequence[FabricFamily], looks: Sequence[Look]) -> str:

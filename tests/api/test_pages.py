@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -111,6 +112,12 @@ def test_every_cut_and_both_together_can_be_chosen(page: Document) -> None:
 
 def test_no_sentence_is_a_method_of_its_table(page: Document) -> None:
     assert not [text for text in page.texts if "built-in" in text]
+
+
+def test_an_order_has_an_address_of_its_own_that_leads_to_the_floor(client: httpx.Client) -> None:
+    id = uuid4()
+    answer = client.get(f"/g/{id}")
+    assert (answer.status_code, answer.headers["location"]) == (303, f"/?orden={id}")
 
 
 def test_the_page_is_in_mexican_spanish(page: Document) -> None:
