@@ -32,6 +32,18 @@ CUT_OFF = """
   .map((e) => e.outerHTML.slice(0, 120))
 """
 SCALE = "surface => surface.firstElementChild.getBoundingClientRect().width"
+TAPS_AT_MOST = 20
+
+
+def tap_twice(surface: Locator) -> None:
+    """Until the picture is larger: on a busy machine the two taps may be too far apart, and one tap
+    alone does nothing to a picture that fits."""
+    fit = surface.evaluate(SCALE)
+    for _ in range(TAPS_AT_MOST):
+        surface.dblclick(position={"x": 100, "y": 200})
+        if surface.evaluate(SCALE) > fit * 1.5:
+            return
+    pytest.fail("two taps do not bring the picture closer")
 
 
 @pytest.fixture(scope="module")
@@ -195,8 +207,9 @@ def test_the_viewer_zooms_keeps_the_focus_and_gives_it_back(page: Page, made: No
     opener.click()
     surface, zoom = page.locator("#viewer-surface"), page.locator("#viewer-zoom")
     expect(surface).to_be_focused()
+    expect(zoom).to_have_text(re.compile(r"\d+ %"))
     fit = zoom.text_content() or ""
-    surface.dblclick()
+    tap_twice(surface)
     expect(zoom).to_have_text("100 %")
     page.keyboard.press("0")
     expect(zoom).to_have_text(fit)
@@ -242,7 +255,7 @@ def test_what_is_compared_moves_together(page: Page, made: None) -> None:
     panes = page.locator(".pane-surface")
     expect(page.locator("#zoom")).to_have_text(re.compile(r"\d+ %"))
     before = panes.nth(1).evaluate(SCALE)
-    panes.nth(0).dblclick(position={"x": 100, "y": 200})
+    tap_twice(panes.nth(0))
     assert panes.nth(1).evaluate(SCALE) > before * 1.5
     places = [pane.locator("img").evaluate("e => e.style.transform") for pane in panes.all()]
     assert places[0] == places[1]

@@ -16,6 +16,13 @@ function together(moved) {
   document.getElementById("zoom").textContent = t("viewer.zoom", { n: moved.percent });
 }
 
+// A picture that comes late takes the place that the others have by now.
+function join(late) {
+  const moved = zooms.find((zoom) => zoom !== late && zoom.picture.naturalWidth && !zoom.isFit);
+  if (moved) late.follow(moved);
+  else late.fit();
+}
+
 function fit() {
   for (const zoom of zooms) zoom.fit();
 }
@@ -37,7 +44,7 @@ function setSlider(on) {
 if (panes) {
   for (const zoom of zooms) {
     zoom.surface.addEventListener("keydown", (event) => zoom.onKey(event));
-    zoom.picture.addEventListener("load", () => zoom.fit());
+    zoom.picture.addEventListener("load", () => join(zoom));
   }
   document.getElementById("closer").addEventListener("click", () => zooms[0].closer());
   document.getElementById("farther").addEventListener("click", () => zooms[0].farther());
