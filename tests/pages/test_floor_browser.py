@@ -254,6 +254,8 @@ def test_what_is_compared_moves_together(page: Page, made: None) -> None:
     page.get_by_role("button", name="Comparar", exact=True).click()
     panes = page.locator(".pane-surface")
     expect(page.locator("#zoom")).to_have_text(re.compile(r"\d+ %"))
+    for number in (0, 1):
+        expect(panes.nth(number).locator("img")).to_have_js_property("complete", True)
     before = panes.nth(1).evaluate(SCALE)
     tap_twice(panes.nth(0))
     assert panes.nth(1).evaluate(SCALE) > before * 1.5
