@@ -66,10 +66,11 @@ class Plan:
         return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
 
-def plan(session: Session, lines: Sequence[Line], to_write: bool = False) -> Plan:
-    """`to_write` holds the fabrics until the transaction ends."""
-    families = dict(session.execute(select(FabricFamily.family_id, FabricFamily.id)).all())
-    known = _fabrics(session, [line.color_id for line in lines], to_write)
+def plan(session: Session, lines: Sequence[Line]) -> Plan:
+    return _planned(lines, _families(session), _fabrics(session, lines))
+
+
+def _planned(lines: Sequence[Line], families: dict[str, int], known: dict[str, Fabric]) -> Plan:
     names = {id: family_id for family_id, id in families.items()}
     first: dict[str, int] = {}
     steps = []
@@ -92,11 +93,10 @@ def apply(session: Session, lines: Sequence[Line], digest: str) -> Plan:
     """Carry out what the plan of this digest says, and leave out what it refuses.
 
     Raises PlanOutdated, and then nothing is written."""
-    found = plan(session, lines, to_write=True)
+    families, known = _families(session), _fabrics(session, lines, to_write=True)
+    found = _planned(lines, families, known)
     if found.digest != digest:
         raise PlanOutdated(OUTDATED)
-    families = dict(session.execute(select(FabricFamily.family_id, FabricFamily.id)).all())
-    known = _fabrics(session, [step.line.color_id for step in found.steps], to_write=True)
     for place, step in enumerate(found.steps):
         values = {name: after for name, (_, after) in step.changes.items()}
         if "family_id" in values:
@@ -132,7 +132,13 @@ def _changed(line: Line, row: Fabric, family_ids: dict[int, str]) -> Step:
     return Step(line, "change" if changes else "same", row.name, changes)
 
 
-def _fabrics(session: Session, color_ids: Sequence[str], to_write: bool) -> dict[str, Fabric]:
+def _families(session: Session) -> dict[str, int]:
+    return dict(session.execute(select(FabricFamily.family_id, FabricFamily.id)).all())
+
+
+def _fabrics(session: Session, lines: Sequence[Line], to_write: bool = False) -> dict[str, Fabric]:
+    """What the lines speak of, by color_id; `to_write` holds it until the transaction ends."""
+    color_ids = [line.color_id for line in lines]
     query = select(Fabric).where(Fabric.color_id.in_(color_ids)).order_by(Fabric.id)
     rows = session.scalars(query.with_for_update() if to_write else query)
     return {row.color_id: row for row in rows}
