@@ -4,7 +4,6 @@ GET /catalog and / over HTTP; a keystroke in the search field until its results 
 on a cloth until the suit in it is on the screen, one drape worker beside it.
 """
 
-import os
 import shutil
 import tempfile
 import time
@@ -14,8 +13,9 @@ from pathlib import Path
 
 import httpx
 import psycopg
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
 
+from bench.chromium import running_chromium
 from bench.stack import running
 from models import database
 
@@ -131,15 +131,11 @@ def _p95(times_ms: list[float]) -> float:
 @contextmanager
 def _tablet(url: str) -> Iterator[Page]:
     """The sales floor, open on a tablet's screen."""
-    path = shutil.which("chromium") or shutil.which("chromium-browser")
-    unboxed = ["--no-sandbox"] if os.geteuid() == 0 else []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=unboxed)
+    with running_chromium() as browser:
         page = browser.new_page(base_url=url, viewport={"width": 1180, "height": 820})
         page.goto("/")
         page.wait_for_load_state("networkidle")
         yield page
-        browser.close()
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
@@ -50,6 +50,9 @@ from sqlalchemy import text  # noqa: E402
 
 from models import database, storage  # noqa: E402
 from models.settings import settings  # noqa: E402
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 
 @pytest.fixture(scope="session")
@@ -169,6 +172,15 @@ def owner(client: httpx.Client, base_url: str) -> Iterator[httpx.Client]:
         base_url=base_url, trust_env=False, verify=False, timeout=30, headers=headers
     ) as owner:
         yield owner
+
+
+@pytest.fixture(scope="module")
+def chromium() -> "Iterator[Browser]":
+    """A browser without pages; each test opens its own."""
+    from bench.chromium import running_chromium
+
+    with running_chromium() as browser:
+        yield browser
 
 
 @pytest.fixture

@@ -1,18 +1,14 @@
 """The console in a real browser, Debian's Chromium: what only a browser shows."""
 
-import os
-import shutil
 from collections.abc import Iterator
-from pathlib import Path
 from uuid import UUID
 
 import pytest
-from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwright
+from playwright.sync_api import Browser, Page, ViewportSize, expect
 
 from tests.conftest import OWNER_PASSWORD
 from tests.orders import place, sql
 
-INSTALL = "Chromium is missing: apt-get install chromium (as root, `make test` does it)"
 TABLET, PHONE = ViewportSize(width=1180, height=820), ViewportSize(width=390, height=844)
 SMALLEST_TARGET_PX = 43.5  # 44, less what a fractional layout rounds away
 PAGES = (
@@ -37,18 +33,6 @@ SMALL_TARGETS = """
                    return r.height < SMALLEST || r.width < SMALLEST; })
   .map((e) => e.outerHTML.slice(0, 120))
 """.replace("SMALLEST", str(SMALLEST_TARGET_PX))
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    path = shutil.which("chromium") or shutil.which("chromium-browser")
-    if path is None or not Path(path).exists():
-        pytest.fail(INSTALL)
-    unboxed = ["--no-sandbox"] if os.geteuid() == 0 else []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=unboxed)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -1,22 +1,18 @@
 """The client book in a real browser, Debian's Chromium: from an order to a lookbook on somebody's
 phone, and to nothing left."""
 
-import os
 import re
-import shutil
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from uuid import UUID
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, expect
 
 from models.storage import storage
 from tests.conftest import OWNER_PASSWORD
 from tests.orders import BOTH, place, sql
 from tests.pictures import finished_order, stored
 
-INSTALL = "Chromium is missing: apt-get install chromium (as root, `make test` does it)"
 WAIT_MS = 30_000  # for a busy machine; nothing waits this long otherwise
 TABLET, PHONE = ViewportSize(width=820, height=1180), ViewportSize(width=390, height=844)
 SMALLEST_TARGET_PX = 43.5  # 44, less what a fractional layout rounds away
@@ -29,18 +25,6 @@ SMALL_TARGETS = """
   .map((e) => e.outerHTML.slice(0, 120))
 """.replace("SMALLEST", str(SMALLEST_TARGET_PX))
 TOO_WIDE_PX = "document.documentElement.scrollWidth - window.innerWidth"
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    path = shutil.which("chromium") or shutil.which("chromium-browser")
-    if path is None or not Path(path).exists():
-        pytest.fail(INSTALL)
-    unboxed = ["--no-sandbox"] if os.geteuid() == 0 else []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=unboxed)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -1,13 +1,10 @@
 """axe over every page of the console, in both languages and both themes."""
 
-import os
-import shutil
-from collections.abc import Iterator
 from typing import Literal
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from models import audit
 from models.database import transaction
@@ -32,18 +29,6 @@ PAGES = (
     "nada",
 )
 GRAVE = {"serious", "critical"}
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    path = shutil.which("chromium") or shutil.which("chromium-browser")
-    if path is None:
-        pytest.fail("Chromium is missing: apt-get install chromium (as root, `make test` does it)")
-    unboxed = ["--no-sandbox"] if os.geteuid() == 0 else []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=unboxed)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ function together(moved) {
 
 // A picture that comes late takes the place that the others have by now.
 function join(late) {
-  const moved = zooms.find((zoom) => zoom !== late && zoom.picture.naturalWidth && !zoom.isFit);
+  const moved = zooms.find((zoom) => zoom !== late && !zoom.isFit);
   if (moved) late.follow(moved);
   else late.fit();
 }

@@ -32,8 +32,9 @@ export class Zoom {
     return Math.min(width / this.picture.naturalWidth, height / this.picture.naturalHeight);
   }
 
+  /** Also of a picture that has its size already, but was not laid out by us yet. */
   get isFit() {
-    return this.view.scale <= this.fitScale * 1.001;
+    return !this.picture.style.width || this.view.scale <= this.fitScale * 1.001;
   }
 
   /** Screen pixels per picture pixel, in percent. */
