@@ -9,13 +9,13 @@ import signal
 import threading
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import psycopg
-from sqlalchemy import Engine, create_engine, event, make_url
+from sqlalchemy import Connection, CursorResult, Engine, TextClause, create_engine, event, make_url
 from sqlalchemy.exc import (
     DataError,
     DisconnectionError,
@@ -24,7 +24,7 @@ from sqlalchemy.exc import (
     OperationalError,
 )
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.orm import ORMExecuteState, Session
+from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from models.errors import Conflict, DatabaseUnavailable, InvalidInput
@@ -32,12 +32,15 @@ from models.once import Once
 from models.settings import settings
 
 __all__ = [
+    "Executor",
     "Listener",
+    "OneStatement",
     "Session",
     "direct_url",
     "engine",
     "is_pooled",
     "one_statement",
+    "pool",
     "reading",
     "transaction",
     "url",
@@ -63,7 +66,6 @@ CONNECT: dict[str, Any] = {
 }
 PREPARE_AFTER_USES = 3  # on a direct connection: planning a claim takes as long as running it
 DIRECT = CONNECT | {"options": STARTUP_OPTIONS, "prepare_threshold": PREPARE_AFTER_USES}
-AUTOCOMMIT = {"isolation_level": "AUTOCOMMIT"}
 PING_AFTER_IDLE_SECONDS = 0.2  # used a moment ago: believed to be alive; a restart takes longer
 
 
@@ -98,10 +100,12 @@ def _for_psycopg(given: str) -> str:
 
 
 @Once
-def engine() -> Engine:
-    """The process's pool of connections: small, and quick to say that it is empty."""
+def pool() -> Engine:
+    """The process's pool of connections: small, and quick to say that it is empty. Each statement
+    commits by itself: a connection need not be switched for a claim, only for a transaction."""
     made = create_engine(
         url(),
+        isolation_level="AUTOCOMMIT",
         pool_size=settings().database_pool_size,
         max_overflow=0,
         pool_timeout=2,
@@ -112,6 +116,13 @@ def engine() -> Engine:
     )
     event.listen(made, "checkin", _note_use)
     event.listen(made, "checkout", lambda link, record, _: _ping_if_idle(made, link, record))
+    return made
+
+
+@Once
+def engine() -> Engine:
+    """The pool, for transactions."""
+    made = pool().execution_options(isolation_level="READ COMMITTED")
     if is_pooled():
         event.listen(made, "begin", lambda connection: connection.exec_driver_sql(SET_LOCAL))
     return made
@@ -142,15 +153,39 @@ def transaction() -> Iterator[Session]:
         yield session
 
 
+class OneStatement:
+    """Runs one statement, as a session would, in half of its time; refuses a second."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._given = False
+
+    def execute(
+        self, statement: TextClause, values: Mapping[str, Any] | None = None
+    ) -> CursorResult[Any]:
+        if self._given:
+            raise RuntimeError("one_statement() was given two; use transaction()")
+        self._given = True
+        return self._connection.execute(statement, values)
+
+    def scalar(self, statement: TextClause, values: Mapping[str, Any] | None = None) -> Any:
+        return self.execute(statement, values).scalar()
+
+
+Executor: TypeAlias = Session | OneStatement  # what runs a statement that does not need the other
+
+
 @contextlib.contextmanager
-def one_statement() -> Iterator[Session]:
-    """A session for exactly one statement, which commits by itself: one round trip instead of
-    three. Like a COMMIT, a statement whose answer was lost may have happened.
+def one_statement() -> Iterator[OneStatement]:
+    """For exactly one statement, which commits by itself: one round trip instead of three. Like a
+    COMMIT, a statement whose answer was lost may have happened.
 
     Raises what `transaction` raises, and RuntimeError at a second statement: what belongs together
     belongs in a transaction."""
-    with _autocommitting(OneStatement) as session:
-        yield session
+    with _domain_errors(), _unless_pooled().connect() as connection:
+        yield OneStatement(connection)
+        if is_pooled():
+            connection.commit()
 
 
 @contextlib.contextmanager
@@ -158,29 +193,14 @@ def reading() -> Iterator[Session]:
     """A session for statements that only read, each of them by itself, as quickly.
 
     Raises what `transaction` raises."""
-    with _autocommitting(Session) as session:
+    with _domain_errors(), Session(_unless_pooled(), expire_on_commit=False) as session:
         yield session
 
 
-@contextlib.contextmanager
-def _autocommitting(kind: type[Session]) -> Iterator[Session]:
-    with _domain_errors(), kind(engine(), expire_on_commit=False) as session:
-        if is_pooled():  # the limits need SET LOCAL, and that a transaction
-            with session.begin():
-                yield session
-        else:
-            session.connection(execution_options=AUTOCOMMIT)
-            yield session
-
-
-class OneStatement(Session):
-    """Refuses a second statement."""
-
-
-@event.listens_for(OneStatement, "do_orm_execute")
-def _refuse_a_second(state: ORMExecuteState) -> None:
-    if state.session.info.setdefault("given", state) is not state:
-        raise RuntimeError("one_statement() was given two; use transaction()")
+def _unless_pooled() -> Engine:
+    """Where each statement commits by itself; not behind a pooler, which gives the limits of a
+    statement to a transaction only (SET LOCAL)."""
+    return engine() if is_pooled() else pool()
 
 
 @contextlib.contextmanager

@@ -41,6 +41,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from models.base import Base, IntegerKey, UuidKey, uuid7
+from models.database import Executor
 from models.errors import LeaseLost
 from models.images import Image
 from models.letter import Letter
@@ -263,7 +264,7 @@ RETURNING pg_notify(:channel, '')
 NOTIFY = text(f"SELECT pg_notify('{CHANNEL}', '')")
 
 
-def enqueue(session: Session, jobs: Sequence[NewJob], share_results: bool = False) -> None:
+def enqueue(session: Executor, jobs: Sequence[NewJob], share_results: bool = False) -> None:
     """Add pending jobs; workers are told when the transaction commits (PostgreSQL drops what it
     was told twice, so once and not per job).
 
@@ -318,7 +319,7 @@ SELECT id FROM jobs WHERE claim IS NOT NULL AND fingerprint = :fingerprint
 """)
 
 
-def _share(session: Session, row: dict[str, Any]) -> bool:
+def _share(session: Executor, row: dict[str, Any]) -> bool:
     """True when the job was completed from a stored picture; otherwise it may get a leader."""
     # Two equal orders at once: the second waits here and then finds the first.
     session.execute(SAME_FINGERPRINT, {"fingerprint": row["fingerprint"]})
@@ -371,7 +372,7 @@ RETURNING claim, id, generation_id, engine, fingerprint, attempts, letter
 
 
 def claim(
-    session: Session,
+    session: Executor,
     engines: Sequence[str],
     worker: str,
     lease_seconds: float,
@@ -420,7 +421,7 @@ RETURNING claim, jobs.id, generation_id, engine, fingerprint, attempts, letter
 
 
 def claim_more(
-    session: Session, first: Claim, worker: str, lease_seconds: float, most: int
+    session: Executor, first: Claim, worker: str, lease_seconds: float, most: int
 ) -> list[Claim]:
     """Up to `most` further jobs that can be rendered together with the first one."""
     values = {
@@ -443,7 +444,7 @@ SELECT claim, id, generation_id, engine, fingerprint, attempts, letter
 """)
 
 
-def held_by(session: Session, claim: UUID) -> Claim | None:
+def held_by(session: Executor, claim: UUID) -> Claim | None:
     """After a connection lost around the COMMIT of a claim: the job, if the claim happened."""
     return _claim_of(session.execute(HELD_BY, {"claim": claim}).one_or_none())
 
@@ -474,7 +475,7 @@ RETURNING 1
 """)
 
 
-def renew(session: Session, held: Claim, lease_seconds: float, progress: int) -> None:
+def renew(session: Executor, held: Claim, lease_seconds: float, progress: int) -> None:
     """Extend the lease and tell the progress (0..100). Raises LeaseLost."""
     _settle(session, RENEW, held, lease_seconds=lease_seconds, progress=progress)
 
@@ -503,7 +504,7 @@ RETURNING 1
 """)
 
 
-def complete(session: Session, held: Claim, image: NewImage) -> None:
+def complete(session: Executor, held: Claim, image: NewImage) -> None:
     """Settle with the published picture, and those who waited for it with the same.
 
     Raises LeaseLost, and then nothing is written."""
@@ -544,7 +545,7 @@ RETURNING jobs.id, status
 """)
 
 
-def retry(session: Session, held: Claim, error_code: str, error: str) -> None:
+def retry(session: Executor, held: Claim, error_code: str, error: str) -> None:
     """Infrastructure broke: again later, on any worker. Raises LeaseLost."""
     limits = {"base_seconds": BACKOFF_BASE_SECONDS, "cap_seconds": BACKOFF_CAP_SECONDS}
     _end(session, RETRY, held, "retry", error_code=error_code, error=error, **limits)
@@ -562,7 +563,7 @@ RETURNING jobs.id, status
 """)
 
 
-def fail(session: Session, held: Claim, error_code: str, error: str) -> None:
+def fail(session: Executor, held: Claim, error_code: str, error: str) -> None:
     """The order itself cannot be rendered; trying again would not help. Raises LeaseLost."""
     _end(session, FAIL, held, "fail", error_code=error_code, error=error)
 
@@ -587,7 +588,7 @@ RETURNING jobs.id, status
 """)
 
 
-def release(session: Session, held: Claim) -> None:
+def release(session: Executor, held: Claim) -> None:
     """Hand the job back unfinished because the worker stops. Raises LeaseLost."""
     none = {"error_code": None, "error": None}
     _end(session, RELEASE, held, "release", releases_max=RELEASES_MAX, **none)
@@ -676,7 +677,7 @@ RETURNING jobs.id
 """)
 
 
-def _promote(session: Session, leaders: Sequence[UUID]) -> None:
+def _promote(session: Executor, leaders: Sequence[UUID]) -> None:
     if leaders and session.execute(PROMOTE, {"leaders": list(leaders)}).all():
         session.execute(NOTIFY)
 
@@ -746,11 +747,11 @@ def clock_in(session: Session, seconds: float) -> datetime:
     return moment
 
 
-def still_held(session: Session, held: Claim) -> bool:
+def still_held(session: Executor, held: Claim) -> bool:
     return session.execute(STILL_HELD, {"claim": held.claim}).one_or_none() is not None
 
 
-def was_settled_by(session: Session, held: Claim) -> bool:
+def was_settled_by(session: Executor, held: Claim) -> bool:
     """After a connection lost around COMMIT: True when this claim's own settlement is in."""
     return bool(session.scalar(SETTLED_BY, {"job_id": held.job_id}) == held.claim)
 
@@ -774,12 +775,12 @@ def oldest_wait_seconds(session: Session, engine: str) -> float:
     return session.scalar(OLDEST_WAIT_SECONDS, {"engine": engine}) or 0.0
 
 
-def _settle(session: Session, statement: TextClause, held: Claim, **values: Any) -> None:
+def _settle(session: Executor, statement: TextClause, held: Claim, **values: Any) -> None:
     if session.execute(statement, {"claim": held.claim} | values).one_or_none() is None:
         raise LeaseLost(f"job {held.job_id} is no longer held by claim {held.claim}")
 
 
-def _end(session: Session, statement: TextClause, held: Claim, verb: str, **values: Any) -> None:
+def _end(session: Executor, statement: TextClause, held: Claim, verb: str, **values: Any) -> None:
     """Settle without a picture; if that was the end of the job, a follower takes its place."""
     row = session.execute(statement, {"claim": held.claim, "verb": verb} | values).one_or_none()
     if row is None:

@@ -60,6 +60,7 @@ def server_url() -> Iterator[str]:
     """A PostgreSQL server in which databases can be made, as a postgresql:// URL."""
     given = os.environ.get("TEST_DATABASE_URL")
     yield given or database.embedded_url(DATA_DIR)
+    database.pool.cache_clear()
     database.engine.cache_clear()
     shutil.rmtree(DATA_DIR / "files", ignore_errors=True)
 
@@ -204,6 +205,7 @@ def forget_settings() -> None:
         settings,
         database.url,
         database.direct_url,
+        database.pool,
         database.engine,
         storage.storage,
     ):

@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from uuid import UUID, uuid4
 
 from models import queue, workers
-from models.database import Session, one_statement, transaction
+from models.database import Executor, one_statement, transaction
 from models.errors import (
     DatabaseUnavailable,
     LeaseLost,
@@ -235,7 +235,7 @@ class Loop:
         return content
 
     def _settle(
-        self, held: queue.Claim, verb: str, move: Callable[[Session, queue.Claim], None]
+        self, held: queue.Claim, verb: str, move: Callable[[Executor, queue.Claim], None]
     ) -> str:
         """Settle, whatever the connection does: after an error around COMMIT nobody knows whether
         it happened, so try again, and when the claim is gone look who settled it."""
