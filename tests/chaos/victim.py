@@ -17,8 +17,6 @@ from typing import Any, Literal
 
 import cv2
 import numpy as np
-from sqlalchemy import event
-from sqlalchemy.orm import Session
 
 import worker.__main__ as entry
 from models import queue, storage
@@ -205,47 +203,23 @@ def flat_picture(fabric_hex: str) -> Picture:
 
 
 def _watch_commits(points: KillPoints) -> None:
-    """Know, at a COMMIT, which verb it is for."""
+    """A claim and a completion are one statement each, which commits by itself."""
 
-    def before(session: Session) -> None:
-        verb = session.info.get("verb")
-        if verb == "claim":
-            points.passing("before COMMIT of claim")
-        elif verb == "complete":
-            points.passing("before COMMIT")
-
-    def after(session: Session) -> None:
-        verb = session.info.pop("verb", None)
-        if verb == "claim":
+    def claim(*arguments: Any, **named: Any) -> queue.Claim | None:
+        points.passing("before COMMIT of claim")
+        held = take(*arguments, **named)
+        if held is not None:
             points.passing("claimed")
-        elif verb == "complete":
-            points.passing("after COMMIT")
+        return held
 
-    for verb in ("claim", "complete"):
-        _replace(queue, verb, _marking(verb, getattr(queue, verb), before, after))
-    event.listen(Session, "before_commit", before)
-    event.listen(Session, "after_commit", after)
+    def complete(*arguments: Any) -> None:
+        points.passing("before COMMIT")
+        settle(*arguments)
+        points.passing("after COMMIT")
 
-
-def _marking(
-    verb: str,
-    move: Callable[..., Any],
-    before: Callable[[Session], None],
-    after: Callable[[Session], None],
-) -> Callable[..., Any]:
-    def marked(session: Session, *arguments: Any, **named: Any) -> Any:
-        session.info["verb"] = verb
-        commits_by_itself = type(session) is not Session
-        if commits_by_itself:
-            before(session)
-        result = move(session, *arguments, **named)
-        if verb == "claim" and not result:  # a claim that found nothing is no claim
-            del session.info["verb"]
-        elif commits_by_itself:
-            after(session)
-        return result
-
-    return marked
+    take, settle = queue.claim, queue.complete
+    _replace(queue, "claim", claim)
+    _replace(queue, "complete", complete)
 
 
 def _break_storage(spec: Spec, chance: random.Random, points: KillPoints, journal: Journal) -> None:
