@@ -4,6 +4,7 @@ They are forked from a server process that has loaded everything, so that a new 
 milliseconds; each is a process of its own with its own connections.
 """
 
+import contextlib
 import multiprocessing
 import os
 import random
@@ -35,11 +36,11 @@ class Member:
     paused_until: float | None = None
     retiring: bool = False
 
-    @property
-    def pid(self) -> int:
-        pid = self.process.pid
-        assert pid is not None
-        return pid
+    def send(self, number: signal.Signals) -> None:
+        """It may have ended by itself meanwhile, at a point where it kills itself."""
+        assert self.process.pid is not None
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.process.pid, number)
 
     @property
     def is_free(self) -> bool:
@@ -81,7 +82,7 @@ class Crew:
         now = time.time()
         for member in list(self.members):
             if member.paused_until is not None and now >= member.paused_until:
-                os.kill(member.pid, signal.SIGCONT)
+                member.send(signal.SIGCONT)
                 member.paused_until = None
             if not member.process.is_alive():
                 self._bury(member, now)
@@ -102,7 +103,7 @@ class Crew:
     def pause(self, member: Member, seconds: float) -> None:
         """SIGSTOP now; `tend` sends the SIGCONT."""
         now = time.time()
-        os.kill(member.pid, signal.SIGSTOP)
+        member.send(signal.SIGSTOP)
         member.paused_until = now + seconds
         member.hurt.append((now, now + seconds))
 
@@ -116,7 +117,7 @@ class Crew:
         self.size = 0
         for member in self.members:
             if member.paused_until is not None:
-                os.kill(member.pid, signal.SIGCONT)
+                member.send(signal.SIGCONT)
                 member.paused_until = None
             self.retire(member)
         deadline = time.monotonic() + STOP_SECONDS
