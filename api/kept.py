@@ -13,15 +13,16 @@ from models import catalogue
 from models.database import Session
 from models.settings import settings
 
-MOST = 64  # answers: one a page, language, address and encoding
+ANSWERS_MOST = 64  # one a page, language, address and encoding
 LINK_SECONDS = 3600  # links to what is not public are signed anew each hour
 
 
 class Kept:
-    """The last answers by what they depend on; the one that was not asked for longest goes first.
-    Two that ask at once may make it twice, which is only time."""
+    """The last `most` answers by what they depend on; the one that was not asked for longest goes
+    first. Two that ask at once may make it twice, which is only time."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int) -> None:
+        self._most = most
         self._answers: OrderedDict[Hashable, bytes] = OrderedDict()
         self._turn = threading.Lock()
 
@@ -32,12 +33,12 @@ class Kept:
         with self._turn:
             self._answers[key] = body
             self._answers.move_to_end(key)
-            while len(self._answers) > MOST:
+            while len(self._answers) > self._most:
                 self._answers.popitem(last=False)
         return body
 
 
-KEPT = Kept()
+KEPT = Kept(ANSWERS_MOST)
 
 
 def answer(

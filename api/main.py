@@ -18,6 +18,7 @@ from api import (
     shop,
     stars,
     swatches,
+    thumbnails,
 )
 from api.body_limit import BodyLimit
 from api.document import DocumentedApp
@@ -59,6 +60,7 @@ def create_app() -> FastAPI:
         floor,
         gallery,
         stars,
+        thumbnails,
         previews,
         provenance,
         swatches,

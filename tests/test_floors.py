@@ -26,7 +26,7 @@ DOORS = {  # library: the files that may import it
     "fastapi": ("api/",),
     "starlette": ("api/",),
     "jwt": ("api/auth.py",),
-    "PIL": ("api/swatches.py", "devops/"),
+    "PIL": ("api/swatches.py", "api/thumbnails.py", "devops/"),
     "torch": ("worker/engines/sdxl", "worker/doctor.py"),
     "diffusers": ("worker/engines/sdxl",),
     "cv2": ("worker/", "devops/"),

@@ -57,6 +57,7 @@ TABLE: dict[str, str | Shop] = {
     "POST /api/v1/generations/{id}/cancel": Shop(PLACE),
     "GET /api/v1/generations/{id}/cuts/{cut}/preview": Shop(READ),
     "GET /api/v1/images/{id}/provenance": Shop(READ),
+    "GET /api/v1/images/{id}/thumbnail": Shop(READ),
     "PUT /api/v1/images/{id}/star": Shop(PLACE),
     "DELETE /api/v1/images/{id}/star": Shop(PLACE),
     "POST /api/v1/swatches": Shop(PLACE),
