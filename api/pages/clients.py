@@ -5,25 +5,22 @@ Every page is a form or a list that works without JavaScript. Pages call the sam
 JSON API; a refusal is told on the form that it is about.
 """
 
-from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
 from uuid import UUID
 
 from fastapi import APIRouter, Form, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse, StreamingResponse
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from api.auth import READ_CATALOGUE, Principal
 from api.clients import Keeper, erase_now, export_of
 from api.deps import Transaction, transaction_of
 from api.errors import status_of, told_by
-from api.files import link
-from api.language import Sentences, others, told
-from api.pages import spoken
-from api.pages.bundle import BUNDLE, CLIENTS_BUNDLE, CONSOLE_BUNDLE
+from api.language import Sentences, told
+from api.pages.bundle import CLIENTS_BUNDLE, CONSOLE_BUNDLE
 from api.pages.console import HOME as CONSOLE
 from api.pages.console import SIGN_IN, local, url_with
+from api.pages.environment import environment
 from models import accounts, clients, generations, history, lookbooks
 from models.catalogue import Page
 from models.database import Session
@@ -31,7 +28,6 @@ from models.errors import Conflict, InvalidInput, StylistError
 from models.lookbooks import Shown
 from models.views import CutView
 
-HERE = Path(__file__).parent
 BOOK = "/clients"
 LOOKBOOKS = "/lookbooks"
 ON_A_PAGE = 30
@@ -45,29 +41,15 @@ def cut_name(job: CutView | Shown) -> str:
     return str(FLOOR_STRINGS["catalogue"]["cut"].get(job.cut, job.cut_name))
 
 
-TEMPLATES = Environment(
-    loader=FileSystemLoader(HERE / "templates" / "clients"),
-    autoescape=True,
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
+TEMPLATES = environment(
+    "clients",
+    CLIENTS_BUNDLE,
+    book=BOOK,
+    lookbooks=LOOKBOOKS,
+    console=CONSOLE,
+    console_bundle=CONSOLE_BUNDLE,
 )
-TEMPLATES.filters |= {
-    "cut_name": cut_name,
-    "day": spoken.day,
-    "iso": spoken.iso,
-    "moment": spoken.moment,
-}
-TEMPLATES.globals |= {
-    "book": BOOK,
-    "lookbooks": LOOKBOOKS,
-    "console": CONSOLE,
-    "house": BUNDLE,
-    "console_bundle": CONSOLE_BUNDLE,
-    "bundle": CLIENTS_BUNDLE,
-    "languages": others,
-    "link": lambda key: link("", key),  # the page and its pictures have one origin
-}
+TEMPLATES.filters["cut_name"] = cut_name
 Words = Annotated[str, Form(max_length=5000)]
 Version = Annotated[int, Form(ge=1, le=2**31)]
 OrderIds = Annotated[list[UUID], Form(max_length=TO_PICK)]

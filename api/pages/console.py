@@ -6,13 +6,11 @@ static_console/. Pages call the same functions as the JSON API.
 
 from collections.abc import Mapping
 from functools import partial
-from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote, urlencode
 
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from api.auth import (
     MANAGE_CLIENTS,
@@ -24,12 +22,10 @@ from api.auth import (
     Principal,
 )
 from api.errors import told_by
-from api.files import link
-from api.language import Sentences, others, told
-from api.pages import spoken
-from api.pages.bundle import BUNDLE, CONSOLE_BUNDLE
+from api.language import Sentences, told
+from api.pages.bundle import CONSOLE_BUNDLE
+from api.pages.environment import environment
 
-HERE = Path(__file__).parent
 HOME = "/console"
 SIGN_IN = f"{HOME}/sign-in"
 STRINGS = Sentences("console")
@@ -41,31 +37,7 @@ NAV = (  # page, permission to see it, address
     ("people", MANAGE_PEOPLE, f"{HOME}/people"),
 )
 Anybody = Annotated[Principal, Depends(Needs(READ_CATALOGUE))]  # which every role may
-TEMPLATES = Environment(
-    loader=FileSystemLoader(HERE / "templates" / "console"),
-    autoescape=True,
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-    extensions=["jinja2.ext.do"],
-)
-TEMPLATES.filters |= {
-    "ago": spoken.ago,
-    "duration": spoken.duration,
-    "iso": spoken.iso,
-    "moment": spoken.moment,
-    "number": spoken.number,
-    "shown": spoken.shown,
-}
-TEMPLATES.globals |= {
-    "t": STRINGS,
-    "home": HOME,
-    "house": BUNDLE,
-    "bundle": CONSOLE_BUNDLE,
-    "languages": others,
-    "told": told,
-    "link": partial(link, ""),  # the page and its pictures have one origin
-}
+TEMPLATES = environment("console", CONSOLE_BUNDLE, t=STRINGS, home=HOME, told=told)
 
 router = APIRouter(prefix=HOME, include_in_schema=False)
 

@@ -5,34 +5,24 @@ The page carries the catalogue; everything after that goes through the JSON API 
 
 import gzip
 from collections.abc import Sequence
-from functools import partial
-from pathlib import Path
 from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from api import kept
 from api.auth import Asking
 from api.deps import Transaction
-from api.files import link
-from api.language import Sentences, current, others
+from api.language import Sentences, current
 from api.pages import bundle, facets
 from api.pages.console import SIGN_IN
+from api.pages.environment import environment
 from models import catalogue
 from models.catalogue import FabricFamily, Look
 from models.settings import settings
 
-HERE = Path(__file__).parent
 STRINGS = Sentences("strings")
-TEMPLATES = Environment(
-    loader=FileSystemLoader(HERE / "templates"),
-    autoescape=True,
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
+TEMPLATES = environment("", bundle.BUNDLE)
 TEMPLATES.filters |= {"colour": facets.colour_of, "season": facets.season_of}
 
 VARY = "Accept-Encoding, Accept-Language, Cookie"
@@ -73,11 +63,8 @@ def html(families: Sequence[FabricFamily], looks: Sequence[Look]) -> str:
         js=STRINGS["js"],
         family_name=family_name,
         cut_name=cut_name,
-        languages=others(),
         facets=facets.offered(families),
         facet_colours=facets.COLOURS,
-        bundle=bundle.BUNDLE,
-        link=partial(link, ""),  # the page and its pictures have one origin
     )
 
 

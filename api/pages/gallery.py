@@ -15,9 +15,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from api.auth import READ_ORDERS, ShopNeeds
 from api.deps import Transaction
 from api.errors import told_by
-from api.files import link
-from api.language import others
-from api.pages import bundle, floor, spoken
+from api.pages import floor, spoken
 from api.pages.console import SIGN_IN, local, url_with
 from models import gallery
 from models.gallery import COMPARED_MOST, Wanted
@@ -91,11 +89,8 @@ def page(name: str, request: Request, status: int = 200, **values: Any) -> HTMLR
     html = floor.TEMPLATES.get_template(f"{name}.html").render(
         t=floor.STRINGS["page"],
         js=floor.STRINGS["js"],
-        bundle=bundle.BUNDLE,
-        languages=others(),
         home=HOME,
         path=request.url.path,
-        link=partial(link, ""),  # the page and its pictures have one origin
         spoken=spoken,
         cut_name=_cut_name,
         url_with=partial(url_with, request),

@@ -9,15 +9,15 @@ from uuid import UUID
 import httpx
 import pytest
 
-from api.pages import bundle, clients
+from api.pages import bundle, clients, environment
 from tests.console import PASSWORD, add_account, done, read, signed_in
 from tests.orders import BOTH, place, sql
 from tests.pictures import finished_order, stored
 
 SOFIA = {"name": "Sofía Núñez", "phone": "55 1234 5678", "note": "Solapa ancha", "consents": "yes"}
+FOLDER = environment.TEMPLATES
 TEMPLATES = "\n".join(
-    path.read_text()
-    for path in (Path(clients.__file__).parent / "templates" / "clients").glob("*.html")
+    path.read_text() for path in (*FOLDER.glob("clients/*.html"), FOLDER / "document.html")
 )
 SOURCES = "\n".join(path.read_text() for path in Path(clients.__file__).parent.glob("clients*.py"))
 
