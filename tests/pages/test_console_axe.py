@@ -3,11 +3,11 @@
 from typing import Literal
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser
 
 from models import audit
 from models.database import transaction
+from tests.axe import serious
 from tests.conftest import OWNER_PASSWORD
 from tests.orders import place, sql
 
@@ -28,7 +28,6 @@ PAGES = (
     "account",
     "nada",
 )
-GRAVE = {"serious", "critical"}
 
 
 @pytest.fixture
@@ -59,27 +58,14 @@ def test_no_page_has_a_serious_issue(
     )
     page = context.new_page()
     page.set_default_timeout(60_000)
-    found = issues(page, f"/console/sign-in?lang={lang}")
+    found = serious(page, f"/console/sign-in?lang={lang}")
     page.locator("input[name=username]").fill("owner")
     page.locator("input[name=password]").fill(OWNER_PASSWORD)
     page.locator("form button[type=submit]").last.click()
     page.wait_for_url("**/console/orders")
     fabric = sql("SELECT min(id) FROM fabrics")
     for name in (*PAGES, filled, f"catalogue/fabrics/{fabric}"):
-        found += issues(page, f"/console/{name}")
+        found += serious(page, f"/console/{name}")
         assert page.locator("html").get_attribute("lang") == {"es": "es-MX", "en": "en"}[lang]
     context.close()
     assert found == []
-
-
-def issues(page: Page, url: str) -> list[str]:
-    """What axe calls serious or critical, with the first element of each."""
-    page.goto(url)
-    for fold in page.locator("details").all():
-        fold.evaluate("fold => fold.open = true")
-    violations = Axe().run(page).response["violations"]
-    return [
-        f"{url}: {one['id']}: {one['nodes'][0]['html'][:120]}"
-        for one in violations
-        if one["impact"] in GRAVE
-    ]

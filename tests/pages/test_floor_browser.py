@@ -5,15 +5,19 @@ from collections.abc import Callable, Iterator
 from typing import Literal
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Locator, Page, ViewportSize, expect
 
-from tests.orders import BOTH, place
+from models import previews, queue
+from models.storage import storage
+from tests.axe import issues
+from tests.conftest import OWNER_PASSWORD
+from tests.orders import BOTH, claim, place, sql
+from tests.pictures import finish
+from tests.wire import a_photo
 
 WAIT_MS = 30_000  # for a busy machine; nothing waits this long otherwise
 UPRIGHT, TABLET = ViewportSize(width=820, height=1180), ViewportSize(width=1180, height=820)
 PHONE, DESKTOP = ViewportSize(width=390, height=844), ViewportSize(width=1440, height=900)
-GRAVE = {"serious", "critical"}
 SMALL_TARGETS = """
 () => [...document.querySelectorAll("a, button, input, select, summary")]
   .map((e) => (["checkbox", "radio", "file"].includes(e.type) ? e.closest("label") : e))
@@ -370,13 +374,3 @@ def test_axe_finds_nothing_serious(
     found += issues(page, "comparing")
     page.locator("#slider").click()
     assert found + issues(page, "under a slider") == []
-
-
-def issues(page: Page, state: str) -> list[str]:
-    """What axe calls serious or critical, with the first element of each."""
-    violations = Axe().run(page).response["violations"]
-    return [
-        f"{state}: {one['id']}: {one['nodes'][0]['html'][:120]}"
-        for one in violations
-        if one["impact"] in GRAVE
-    ]
