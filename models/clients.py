@@ -186,11 +186,16 @@ def search(session: Session, q: str, page: Page) -> Sequence[Row[Any]]:
     """By name. Every word of `q` is a part of the name or of the phone number, whatever the
     accents, capitals and signs; no words: everybody."""
     values = {
-        "parts": [_part(word) for word in _words(q)],
+        "parts": parts(q),
         "limit": page.limit,
         "offset": page.offset,
     }
     return session.execute(SEARCH, values).all()
+
+
+def parts(q: str) -> list[str]:
+    """What `folded` must be LIKE, all of it, for somebody whom `q` finds; none: it finds all."""
+    return [_part(word) for word in _words(q)]
 
 
 # --- their looks ----------------------------------------------------------------------------------

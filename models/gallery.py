@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import ForeignKey, text
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from models import clients
 from models.base import Base, CreatedAt
 from models.errors import NotFound
 from models.generations import read_many
@@ -31,12 +32,14 @@ class Star(Base):
 @dataclass(frozen=True)
 class Wanted:
     """What to look for: `cloth` is a part of its name or id, accents or not; days are in UTC, both
-    included; `before` is the last order of the page before."""
+    included; `client` is what a search in the client book would find them by; `before` is the last
+    order of the page before."""
 
     cloth: str = ""
     since: date | None = None
     until: date | None = None
     starred: bool = False
+    client: str = ""
     before: UUID | None = None
 
 
@@ -49,6 +52,9 @@ SELECT g.id FROM generations g
    AND (CAST(:before AS uuid) IS NULL OR g.id < :before)
    AND (:cloth = '' OR strpos({FOLDED.format("g.fabric_name || ' ' || g.color_id")},
                               {FOLDED.format(":cloth")}) > 0)
+   AND (:client = '' OR EXISTS (
+          SELECT 1 FROM client_looks l JOIN clients c ON c.id = l.client_id
+           WHERE l.generation_id = g.id AND c.folded LIKE ALL (CAST(:parts AS text[]))))
    AND (CAST(:since AS date) IS NULL OR g.created_at >= CAST(:since AS date))
    AND (CAST(:until AS date) IS NULL OR g.created_at < CAST(:until AS date) + 1)
  ORDER BY g.id DESC LIMIT :limit
@@ -60,7 +66,8 @@ STARRED = text("SELECT image_id FROM stars WHERE image_id = ANY(:ids)")
 def made(session: Session, wanted: Wanted, limit: int) -> list[GenerationView]:
     """At most `limit` orders. What is ordered meanwhile neither repeats nor hides any: a page
     begins after an order, not after a number of them."""
-    ids = session.scalars(LIST, vars(wanted) | {"limit": limit}).all()
+    values = vars(wanted) | {"parts": clients.parts(wanted.client), "limit": limit}
+    ids = session.scalars(LIST, values).all()
     return read_many(session, ids) if ids else []
 
 

@@ -12,7 +12,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
-from api.auth import READ_ORDERS, ShopNeeds
+from api.auth import MANAGE_CLIENTS, READ_ORDERS, Principal, ShopNeeds
 from api.deps import Transaction
 from api.errors import told_by
 from api.pages import floor, spoken
@@ -26,9 +26,9 @@ ORDERS_ON_A_PAGE = 24
 Text = Annotated[str, Query(max_length=100)]
 Day = Annotated[str, Query(max_length=10)]
 
-router = APIRouter(
-    prefix=HOME, include_in_schema=False, dependencies=[Depends(ShopNeeds(READ_ORDERS))]
-)
+Reader = Annotated[Principal, Depends(ShopNeeds(READ_ORDERS))]
+
+router = APIRouter(prefix=HOME, include_in_schema=False)
 
 
 @dataclass(frozen=True)
@@ -48,15 +48,21 @@ class Picture:
 
 @router.get("")
 def list_pictures(
+    reader: Reader,
     request: Request,
     session: Transaction,
     q: Text = "",
     since: Day = "",
     until: Day = "",
     starred: Annotated[str, Query(max_length=2)] = "",
+    client: Text = "",
     before: Annotated[str, Query(max_length=36)] = "",
 ) -> Response:
-    wanted = Wanted(q.strip(), _date(since), _date(until), bool(starred), _uuid(before))
+    """Whose book a picture is in is told to those only who keep the book."""
+    if client:
+        reader.need(MANAGE_CLIENTS)
+    days, book = (_date(since), _date(until)), client.strip()
+    wanted = Wanted(q.strip(), *days, bool(starred), book, _uuid(before))
     orders = gallery.made(session, wanted, ORDERS_ON_A_PAGE + 1)
     pictures = _pictures(session, orders[:ORDERS_ON_A_PAGE])
     if wanted.starred:
@@ -67,13 +73,15 @@ def list_pictures(
         pictures=pictures,
         older=orders[ORDERS_ON_A_PAGE - 1].id if len(orders) > ORDERS_ON_A_PAGE else None,
         wanted=wanted,
-        filtered=bool(q or wanted.since or wanted.until or wanted.starred),
+        filtered=any((q, *days, wanted.starred, client)),
+        keeps_clients=reader.may(MANAGE_CLIENTS),
         most=COMPARED_MOST,
     )
 
 
 @router.get("/compare")
 def compare(
+    reader: Reader,
     request: Request,
     session: Transaction,
     image: Annotated[list[str], Query(max_length=100)] = [],  # noqa: B006 (pydantic copies it)

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterator
 from typing import Literal
+from uuid import UUID
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, ViewportSize, expect
@@ -292,6 +293,63 @@ def test_presenting_shows_the_picture_and_no_codes(page: Page, work: Callable[[]
     page.keyboard.press("Escape")
     expect(page.locator(".chooser")).to_be_visible()
     expect(page.get_by_role("button", name="Presentar")).to_be_focused()
+
+
+def test_a_finished_suit_is_kept_for_a_client(page: Page, work: Callable[[], int]) -> None:
+    cloth(page, "Azul Medianoche").click()
+    order(page, work, page.get_by_role("button", name="Ver el traje"))
+    page.get_by_role("link", name="Guardar para un cliente").click()
+    page.get_by_label("Usuario").fill("owner")
+    page.get_by_label("Contraseña").fill(OWNER_PASSWORD)
+    page.get_by_role("button", name="Entrar").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("¿Para quién es este traje?")
+    expect(page.locator(".keep")).to_contain_text("Azul Medianoche")
+    page.get_by_role("link", name="Nuevo cliente").click()
+    page.get_by_label("Nombre", exact=True).fill("Sofía Núñez")
+    page.get_by_label("Está de acuerdo").check()
+    page.get_by_role("button", name="Guardar en el libro").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Sofía Núñez")
+    assert sql("SELECT generation_id FROM client_looks") == sql("SELECT id FROM generations")
+
+
+# --- a photoreal picture comes along --------------------------------------------------------------
+
+
+@pytest.fixture
+def sketched(setting: Callable[..., None], clean: None) -> tuple[UUID, queue.Claim]:
+    """An order whose sketch is there and whose final picture is being painted, with a preview."""
+    setting(final_engine="sdxl_inpaint")
+    order = place()
+    finish(claim())
+    held = claim(engine="sdxl_inpaint")
+    preview = f"{previews.prefix(held.job_id, held.claim)}0.jpg"
+    storage().put(preview, a_photo("#224466", (32, 48), "JPEG"), "image/jpeg")
+    return order, held
+
+
+def test_a_preview_lies_over_the_sketch_until_the_final_picture_is_there(
+    page: Page, sketched: tuple[UUID, queue.Claim]
+) -> None:
+    order, held = sketched
+    page.goto(f"/?orden={order}")
+    expect(page.locator(".suit-preview")).to_be_visible()
+    expect(page.locator(".status-line")).to_contain_text("Vista previa; falta la imagen final")
+    expect(page.get_by_role("link", name="Guardar para un cliente")).to_have_count(0)
+    finish(held)
+    expect(page.locator(".status-card")).to_have_count(0)
+    expect(page.get_by_role("link", name="Guardar para un cliente")).to_be_visible()
+    expect(page.locator(".suit-preview")).to_have_count(0)
+    expect(page.locator(".suit-picture")).to_have_count(1)
+
+
+def test_a_preview_goes_when_its_picture_is_given_up(
+    page: Page, sketched: tuple[UUID, queue.Claim]
+) -> None:
+    page.goto(f"/?orden={sketched[0]}")
+    expect(page.locator(".suit-preview")).to_be_visible()
+    page.get_by_role("button", name="Cancelar el pedido").click()
+    expect(page.locator(".suit-preview")).to_have_count(0)
+    expect(page.locator(".suit-picture")).to_have_count(1)
 
 
 # --- every state, on every screen -----------------------------------------------------------------

@@ -69,6 +69,36 @@ def test_a_cloth_is_found_without_its_accents(client: httpx.Client, made: list[U
     assert "Ningún traje con esos filtros." in client.get("/gallery?q=zzz").text
 
 
+def test_pictures_are_shown_in_small_and_opened_whole(
+    client: httpx.Client, made: list[UUID]
+) -> None:
+    html = client.get("/gallery").text
+    small = re.findall(r'<img src="(/api/v1/images/[\w-]+/thumbnail)"', html)
+    whole = re.findall(r'data-url="([^"]+)"', html)
+    assert len(small) == len(whole) == len(made)
+    pictures = [client.get(url.replace("&amp;", "&")).content for url in (small[0], whole[0])]
+    assert len(pictures[0]) < 50_000 < len(pictures[1])
+
+
+def test_who_keeps_the_book_finds_a_clients_pictures(owner: httpx.Client, made: list[UUID]) -> None:
+    body = {"name": "Sofía Núñez", "phone": "55 1234 5678", "consents": True}
+    sofia = owner.post("/api/v1/clients", json=body).json()["id"]
+    owner.put(f"/api/v1/clients/{sofia}/looks/{made[1]}").raise_for_status()
+    for words in ("nunez", "NÚÑ sof", "5512"):
+        assert shown(owner.get("/gallery", params={"client": words}).text) == [made[1]]
+    assert shown(owner.get("/gallery?client=luis").text) == []
+    assert 'name="client"' in owner.get("/gallery").text
+
+
+def test_whose_book_a_picture_is_in_is_told_to_nobody_else(
+    client: httpx.Client, made: list[UUID]
+) -> None:
+    assert 'name="client"' not in client.get("/gallery").text
+    refused = client.get("/gallery?client=nunez")
+    assert refused.status_code == 403
+    assert shown(refused.text) == []
+
+
 def test_days_are_whole_and_include_both_ends(client: httpx.Client, made: list[UUID]) -> None:
     day = datetime.now(UTC).date() - timedelta(days=9)
     late = f"{day} 23:59:59+00"

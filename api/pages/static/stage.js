@@ -3,10 +3,13 @@
 
 import { cutName } from "./chooser.js";
 import { isSettled } from "./order.js";
+import { Previews } from "./previews.js";
 import { line, t, tCode, tCount } from "./strings.js";
 
 const BOLT_PX_PER_CM = 52; // about life size on a tablet; the ruler in floor.css has the same
+const PAINTING = new Set(["processing", "completed"]); // completed: its final picture is on the way
 const PAINTED = /^sdxl/; // engines whose picture depends on its noise seed
+const FADE_MS = 600; // longer than floor.css takes to bring a picture in
 const CLOTH_OF_NEUTRAL = ".cut-picture:not(.cut-pictures) img";
 
 const floor = document.getElementById("floor");
@@ -86,6 +89,7 @@ class Figure {
     this.cut = cut;
     this.shown = null;
     this.progress = { orderId: null, percent: 0 };
+    this.previews = new Previews();
     this.root = node("figure", "suit");
     this.frame = this.root.appendChild(node("div", "suit-frame"));
     this.status = this.frame.appendChild(node("div", "suit-status"));
@@ -104,7 +108,34 @@ class Figure {
     if (wanted) this.load(order, entry, image, actions);
     this.root.toggleAttribute("data-stale", Boolean(this.shown) && this.shown.orderId !== order.id);
     this.neutral(!this.shown && !image);
+    if (!PAINTING.has(entry.status)) this.veil?.remove();
     this.say(order, entry, image, actions);
+    this.preview();
+  }
+
+  // While a photoreal picture is painted, what there is of it lies over its sketch.
+  async preview() {
+    const { order, entry } = this.latest;
+    if (entry.status !== "processing" || !this.isPainting(order)) return;
+    if (!this.previews.due(order, entry.progress)) return;
+    const picture = await this.previews.newest(order, this.cut);
+    if (!picture || !this.isPainting(order)) return;
+    const before = this.veil;
+    this.frame.querySelector(".suit-open").append(picture);
+    setTimeout(() => before?.remove(), FADE_MS);
+    const { order: now, entry: then, image, actions } = this.latest;
+    this.say(now, then, image, actions);
+  }
+
+  get veil() {
+    return this.frame.querySelector(".suit-preview");
+  }
+
+  /** The sketch of this very order is what is shown, and its final picture is not given up. */
+  isPainting(order) {
+    const { order: now, entry } = this.latest;
+    const sketched = this.shown?.orderId === order.id && this.shown.stage === "draft";
+    return sketched && now.id === order.id && PAINTING.has(entry.status);
   }
 
   // The new picture is decoded before it covers the old one; caption and picture change together.
@@ -121,12 +152,14 @@ class Figure {
     }
     if (this.loading !== image.id || !figures.has(this.cut)) return;
     const caption = t("viewer.caption", { cloth: order.cloth.name, cut: named(entry) });
-    this.shown = { id: image.id, orderId: order.id, url: image.url, caption, alt: picture.alt };
+    const { id, url, stage } = image;
+    this.shown = { id, url, stage, orderId: order.id, caption, alt: picture.alt };
     this.root.removeAttribute("data-stale");
     this.neutral(false);
     this.opener(order, entry, actions).append(picture);
     this.describe(order, image, actions);
     this.say(this.latest.order, this.latest.entry, image, actions);
+    this.preview();
     if (image.stage === "final") {
       announce.textContent = t("stage.done", { cloth: order.cloth.name, cut: named(entry) });
     }
@@ -143,7 +176,7 @@ class Figure {
       const under = former.lastElementChild;
       under.alt = "";
       button.append(under);
-      setTimeout(() => under.remove(), 600);
+      setTimeout(() => under.remove(), FADE_MS);
       const focused = former === document.activeElement;
       former.replaceWith(button);
       if (focused) button.focus();
@@ -168,6 +201,7 @@ class Figure {
     download.download = t("stage.file", { cloth: plain(order.cloth.name), cut: this.cut });
     const acts = node("div", "caption-acts");
     if (PAINTED.test(image.engine)) acts.append(act(t("stage.variant"), () => actions.variant(order)));
+    if (image.stage === "final") acts.append(keep(order));
     acts.append(act(t("stage.present"), actions.present), download);
     this.caption.replaceChildren(words, acts);
   }
@@ -198,12 +232,12 @@ class Figure {
   }
 
   say(order, entry, image, actions) {
-    this.latest = { order, entry };
+    this.latest = { order, entry, image, actions };
     const arrived = image && this.shown?.id === image.id;
     const cancel = [t("stage.cancel"), () => actions.cancel(this.latest.order)];
     const again = [t("stage.retry"), () => actions.again(order)];
     const words = arrived
-      ? overPicture(order, entry, image, cancel)
+      ? overPicture(order, entry, image, cancel, this.veil ? t("stage.preview") : t("stage.draft"))
       : instead(order, entry, cancel, again);
     if (!this.shown) this.caption.replaceChildren(pendingCaption(order, entry));
     this.status.toggleAttribute("data-over", Boolean(arrived));
@@ -266,11 +300,11 @@ function waiting(order, title, button) {
   return { title, text: order.trouble ?? (ahead === null ? t("stage.waiting") : place), button };
 }
 
-function overPicture(order, entry, image, cancel) {
+function overPicture(order, entry, image, cancel, what) {
   if (image.stage !== "draft" || isSettled(order)) return null;
   if (entry.status === "failed") return { tone: "alarm", title: t("stage.failed"), text: entry.error?.detail };
   if (entry.status === "completed") return null;
-  return { text: order.trouble ?? t("stage.draft"), percent: entry.progress, button: cancel };
+  return { text: order.trouble ?? what, percent: entry.progress, button: cancel };
 }
 
 function pendingCaption(order, entry) {
@@ -297,6 +331,13 @@ function card({ tone = "plain", title, text, percent, button }) {
   }
   if (button) root.append(act(...button));
   return root;
+}
+
+/** Into somebody's book: the client book asks whose, and who is asking. */
+function keep(order) {
+  const link = node("a", "button button-plain", t("stage.keep"));
+  link.href = `/clients?look=${encodeURIComponent(order.id)}`;
+  return link;
 }
 
 function act(words, run) {
