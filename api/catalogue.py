@@ -4,7 +4,6 @@ import hashlib
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Response, UploadFile
-from pydantic import BaseModel
 
 from api.auth import READ_CATALOGUE, WRITE_CATALOGUE, Needs
 from api.deps import BaseUrl, Transaction
@@ -77,7 +76,7 @@ def change_family(
     fabrics = None
     if body.colors is not None:
         fabrics = [_fabric_fields(session, base, color) for color in body.colors]
-    changes = _given(body, exclude={"colors"})
+    changes = body.changes(but=("colors",))
     changed = catalogue.update_family(session, id, changes, fabrics)
     response.headers["ETag"] = etag(changed)
     return _family(base, changed)
@@ -135,7 +134,7 @@ def read_fabric(id: Id, session: Transaction, base: BaseUrl, response: Response)
 def change_fabric(
     id: Id, body: ColorPatch, session: Transaction, base: BaseUrl, response: Response
 ) -> ColorRead:
-    changes = _given(body, exclude={"swatch_url"}, nullable={"swatch_code"})
+    changes = body.changes("swatch_code", but=("swatch_url",))
     if "swatch_url" in body.model_fields_set:
         changes |= _swatch_fields(session, base, body.swatch_url)
     changed = catalogue.update_fabric(session, id, changes)
@@ -166,15 +165,6 @@ def delete_fabric(id: Id, session: Transaction) -> None:
 
 
 # --- between rows and the wire --------------------------------------------------------------------
-
-
-def _given(
-    body: BaseModel, exclude: set[str], nullable: frozenset[str] | set[str] = frozenset()
-) -> dict[str, Any]:
-    """The fields that the client sent. An explicit null means "leave it", but where null is a
-    value of that field."""
-    sent = body.model_dump(exclude_unset=True, exclude=exclude)
-    return {name: value for name, value in sent.items() if value is not None or name in nullable}
 
 
 def _fabric_fields(session: Session, base: str, color: ColorCreate) -> dict[str, Any]:

@@ -8,11 +8,21 @@ import codecs
 import csv
 import io
 from collections.abc import Iterator, Sequence
-from typing import Annotated, Any, Literal
+from typing import Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
-from api.schemas import Hex, Identifier, Name, RowStatus
+from api.schemas import (
+    Hex,
+    Identifier,
+    LineName,
+    Pattern,
+    RowStatus,
+    SwatchCode,
+    Text,
+    WeightGsm,
+    WidthMm,
+)
 from models.catalogue import Fabric
 from models.errors import InvalidInput
 from models.imports import Line
@@ -25,33 +35,22 @@ NO_TEXT = "No pudimos leer la lista. Guárdala como CSV UTF-8."
 NO_HEADER = "La primera fila lleva los nombres de las columnas, y entre ellos color_id."
 
 
-def _without_controls(text: str) -> str:
-    """Raises ValueError."""
-    if any(ord(character) < 32 or ord(character) == 127 for character in text):
-        raise ValueError("control characters")
-    return text
-
-
-OneLine = AfterValidator(_without_controls)
-Text = Annotated[str, Field(max_length=200), OneLine]
-
-
 class FabricRow(BaseModel):
     """The columns of a list, by the rules of the JSON API. None: the cell is empty."""
 
     model_config = ConfigDict(extra="forbid")
 
     color_id: Identifier
-    name: Annotated[Name, OneLine] | None = None
+    name: LineName | None = None
     family_id: Identifier | None = None
     hex_value: Hex | None = None
-    swatch_code: Annotated[Text, Field(max_length=100)] | None = None
+    swatch_code: SwatchCode | None = None
     status: RowStatus | None = None
-    swatch_width_mm: Annotated[float, Field(ge=5, le=3000)] | None = None
+    swatch_width_mm: WidthMm | None = None
     mill: Text | None = None
     composition: Text | None = None
-    weight_g_m2: Annotated[int, Field(ge=1, le=5000)] | None = None
-    pattern: Literal["plain", "stripe", "check", "texture"] | None = None
+    weight_g_m2: WeightGsm | None = None
+    pattern: Pattern | None = None
 
 
 COLUMNS = tuple(FabricRow.model_fields)

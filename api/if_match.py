@@ -1,6 +1,7 @@
 """If-Match on writes: who would change what somebody else has changed meanwhile is told so.
 
-It is optional: the older clients do not send it, and what they write is written as ever.
+On the older paths it is optional: their clients do not send it, and what they write is written as
+ever. Under /api/v1 it is needed.
 """
 
 import hashlib
@@ -13,7 +14,7 @@ from api.errors import STATUS
 from api.schemas import RowKey
 from models import catalogue
 from models.catalogue import Fabric, FabricFamily
-from models.errors import Conflict
+from models.errors import Conflict, InvalidInput
 
 IfMatch = Annotated[str | None, Header(max_length=1000)]
 
@@ -24,7 +25,13 @@ class PreconditionFailed(Conflict):
     code = "edited-meanwhile"
 
 
-STATUS[PreconditionFailed] = 412
+class PreconditionRequired(InvalidInput):
+    """The client does not say which state of the row it had read."""
+
+    code = "if-match-needed"
+
+
+STATUS |= {PreconditionFailed: 412, PreconditionRequired: 428}
 
 
 def etag(row: Fabric | FabricFamily) -> str:
@@ -53,4 +60,10 @@ def _refuse_stale(if_match: str, row: Fabric | FabricFamily) -> None:
         raise PreconditionFailed("Alguien más guardó cambios mientras editabas.")
 
 
+async def _if_match_needed(if_match: IfMatch = None) -> None:
+    if if_match is None:
+        raise PreconditionRequired("Falta If-Match: el ETag de lo que se leyó.")
+
+
+IF_MATCH_NEEDED = Depends(_if_match_needed)
 FAMILY_AS_READ, FABRIC_AS_READ = Depends(_family_as_read), Depends(_fabric_as_read)

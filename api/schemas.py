@@ -1,7 +1,7 @@
 """What goes over the wire. The older paths' shapes are kept to the letter; /api/v1 has its own."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import Path
@@ -12,6 +12,9 @@ from models.letter import NOISE_SEED_MAX
 Identifier = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
 Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"\S")]
 Hex = Annotated[str, Field(pattern=r"^#[0-9A-Fa-f]{6}$"), AfterValidator(str.upper)]
+Pattern = Literal["plain", "stripe", "check", "texture"]
+WidthMm = Annotated[float, Field(ge=5, le=3000)]  # of cloth, that a swatch shows
+WeightGsm = Annotated[int, Field(ge=1, le=5000)]
 BIGINT_MAX = 2**63 - 1
 RowId = Annotated[int, Field(ge=0, le=BIGINT_MAX)]
 RowKey = Annotated[int, Path(ge=0, le=BIGINT_MAX)]
@@ -22,10 +25,29 @@ Seed = Annotated[int, Field(ge=0, le=NOISE_SEED_MAX)]
 Cuts = Annotated[list[Annotated[str, Field(max_length=100)]], Field(max_length=16)]
 
 
+def _without_controls(text: str) -> str:
+    """Raises ValueError."""
+    if any(ord(character) < 32 or ord(character) == 127 for character in text):
+        raise ValueError("control characters")
+    return text
+
+
+OneLine = AfterValidator(_without_controls)
+Text = Annotated[str, Field(max_length=200), OneLine]
+LineName = Annotated[Name, OneLine]
+SwatchCode = Annotated[str, Field(max_length=100), OneLine]
+
+
 class Strict(BaseModel):
     """A body that refuses fields it does not know."""
 
     model_config = ConfigDict(extra="forbid")
+
+    def changes(self, *nullable: str, but: tuple[str, ...] = ()) -> dict[str, Any]:
+        """The fields that were sent, without `but`. A null says "leave it", save where it is itself
+        a value of that field."""
+        sent = self.model_dump(exclude_unset=True, exclude=set(but))
+        return {name: sent[name] for name in sent if sent[name] is not None or name in nullable}
 
 
 # --- the shop's older paths -----------------------------------------------------------------------
