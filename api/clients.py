@@ -11,12 +11,12 @@ from datetime import datetime
 from typing import IO, Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 
 from api.auth import MANAGE_CLIENTS, Needs, Principal
-from api.deps import BaseUrl, Transaction, transaction_of
+from api.deps import NEVER_CACHED, BaseUrl, Transaction, transaction_of
 from api.generations import generation_read
 from api.schemas import GenerationRead, Strict
 from models import clients, dossiers, erasures
@@ -30,13 +30,7 @@ Keeper = Annotated[Principal, Depends(Needs(MANAGE_CLIENTS))]
 Version = Annotated[int, Field(ge=1, le=2**31)]
 
 
-async def _never_cached(response: Response) -> None:
-    response.headers["Cache-Control"] = "private, no-store"
-
-
-router = APIRouter(
-    prefix="/api/v1/clients", tags=["clients"], dependencies=[Depends(_never_cached)]
-)
+router = APIRouter(prefix="/api/v1/clients", tags=["clients"], dependencies=[NEVER_CACHED])
 
 
 class ClientFacts(Strict):
@@ -187,10 +181,7 @@ def export_of(request: Request, id: UUID) -> StreamingResponse:
     """No connection is held while pictures are read. Raises NotFound and StorageError."""
     with transaction_of(request) as session:
         dossier = dossiers.compile_dossier(session, id)
-    headers = {
-        "Content-Disposition": f'attachment; filename="client-{id}.zip"',
-        "Cache-Control": "private, no-store",
-    }
+    headers = {"Content-Disposition": f'attachment; filename="client-{id}.zip"'}
     return StreamingResponse(
         _chunks(zipped(dossier)), headers=headers, media_type="application/zip"
     )

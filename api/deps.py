@@ -38,6 +38,13 @@ def _actor(request: Request) -> str:
 Transaction = Annotated[Session, Depends(_transaction, scope="function")]
 
 
+async def _never_cached(request: Request) -> None:
+    request.state.never_cached = True
+
+
+NEVER_CACHED = Depends(_never_cached)  # no answer of this route is, refusals included: envelope.py
+
+
 async def client_address(request: Request) -> str:
     """The client's address; X-Forwarded-For is believed for TRUSTED_PROXY_HOPS entries only."""
     hops = settings().trusted_proxy_hops

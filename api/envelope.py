@@ -32,6 +32,7 @@ class Envelope:
             await self.app(scope, receive, send)
             return
         started = time.perf_counter()
+        state = scope.setdefault("state", {})
         fields = {"request_id": secrets.token_hex(8), "method": scope["method"], "status": 500}
 
         async def enveloped(message: Message) -> None:
@@ -41,6 +42,8 @@ class Envelope:
                 headers["X-Request-Id"] = fields["request_id"]
                 for name, value in self.headers.items():
                     headers.setdefault(name, value)
+                if state.get("never_cached"):
+                    headers.setdefault("Cache-Control", "private, no-store")
             await send(message)
 
         try:

@@ -152,7 +152,10 @@ def answer(
     """One error in the shape that this path speaks; the older paths speak Spanish only."""
     for beginning, tell in told_by.items():
         if request.url.path.startswith(beginning):
-            return tell(request, status, told(message))
+            page = tell(request, status, told(message))
+            if page.status_code == status:  # and not the way to where one signs in
+                page.headers.update(headers or {})
+            return page
     if request.url.path.startswith(V1):
         body: dict[str, Any] = {
             "type": f"urn:estilista:problem:{code}",

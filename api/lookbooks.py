@@ -10,16 +10,15 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
 
 from api.clients import Keeper, Version
-from api.deps import BaseUrl, Transaction
+from api.deps import NEVER_CACHED, BaseUrl, Transaction
 from api.schemas import Strict
 from models import lookbooks
 from models.errors import NotFound
 from models.lookbooks import LOOKS_MAX, SHARE_DAYS_MAX, Link, Lookbook, Shown
 
-NEVER_CACHED = {"Cache-Control": "private, no-store"}
 Title = Annotated[str, Field(max_length=500)]
 
-router = APIRouter(prefix="/api/v1", tags=["lookbooks"])
+router = APIRouter(prefix="/api/v1", tags=["lookbooks"], dependencies=[NEVER_CACHED])
 
 
 class LookbookCreate(Strict):
@@ -101,11 +100,8 @@ def create(
 
 
 @router.get("/lookbooks/{id}")
-def read(
-    keeper: Keeper, session: Transaction, base: BaseUrl, response: Response, id: UUID
-) -> LookbookRead:
+def read(keeper: Keeper, session: Transaction, base: BaseUrl, id: UUID) -> LookbookRead:
     """With the hearts and comments that came back."""
-    response.headers.update(NEVER_CACHED)
     return _read(session, base, lookbooks.find(session, id))
 
 
@@ -173,7 +169,7 @@ def read_qr(
     url = next((url_of(base, link) for link in links if link.id == share_id and link.is_open), None)
     if url is None:
         raise NotFound(lookbooks.LINK_OVER)
-    return Response(qr_svg(url), media_type="image/svg+xml", headers=NEVER_CACHED)
+    return Response(qr_svg(url), media_type="image/svg+xml")
 
 
 def url_of(base: str, link: Link) -> str:

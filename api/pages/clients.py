@@ -14,7 +14,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, StreamingResponse
 
 from api.auth import READ_CATALOGUE, Principal
 from api.clients import Keeper, erase_now, export_of
-from api.deps import Transaction, transaction_of
+from api.deps import NEVER_CACHED, Transaction, transaction_of
 from api.errors import status_of, told_by
 from api.language import Sentences, told
 from api.pages.bundle import CLIENTS_BUNDLE, CONSOLE_BUNDLE
@@ -55,7 +55,7 @@ Version = Annotated[int, Form(ge=1, le=2**31)]
 OrderIds = Annotated[list[UUID], Form(max_length=TO_PICK)]
 NOBODY = clients.Facts("")
 
-router = APIRouter(prefix=BOOK, include_in_schema=False)
+router = APIRouter(prefix=BOOK, include_in_schema=False, dependencies=[NEVER_CACHED])
 
 
 def render(name: str, request: Request, status: int = 200, **values: Any) -> HTMLResponse:

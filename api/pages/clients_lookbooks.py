@@ -13,7 +13,7 @@ from fastapi import APIRouter, Form, Request, Response
 
 from api.auth import Principal
 from api.clients import Keeper
-from api.deps import BaseUrl, Transaction, transaction_of
+from api.deps import NEVER_CACHED, BaseUrl, Transaction, transaction_of
 from api.lookbooks import url_of
 from api.pages.clients import BOOK, LOOKBOOKS, STRINGS, Version, Words, back, names_of, page
 from models import clients, lookbooks
@@ -26,7 +26,7 @@ ON_A_SHEET = 6
 DAYS = (7, 14, 30, 90)
 Texts = Annotated[list[str], Form(max_length=LOOKS_MAX + 1)]
 
-router = APIRouter(prefix=LOOKBOOKS, include_in_schema=False)
+router = APIRouter(prefix=LOOKBOOKS, include_in_schema=False, dependencies=[NEVER_CACHED])
 
 
 @router.get("/{id}")

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Form, Path, Request, Response
 from fastapi.responses import RedirectResponse, StreamingResponse
 
-from api.deps import Address, Transaction, count_against_limit
+from api.deps import NEVER_CACHED, Address, Transaction, count_against_limit
 from api.errors import told_by
 from api.pages.clients import STRINGS, render
 from models import lookbooks
@@ -38,7 +38,7 @@ def _count_write(address: Address) -> None:
     count_against_limit("lookbook-reply", address, WRITES_PER_MINUTE)
 
 
-router = APIRouter(prefix="/s", include_in_schema=False)
+router = APIRouter(prefix="/s", include_in_schema=False, dependencies=[NEVER_CACHED])
 
 
 @router.get("/{token}", dependencies=[Depends(_count_read)])

@@ -266,9 +266,12 @@ def test_who_asks_too_often_is_told_to_wait(
     monkeypatch.setattr(clients_shared, "WRITES_PER_MINUTE", 0)
     answer = client.post(f"{path}/looks/{page}/heart", data={"given": "yes"})
     assert answer.status_code == 429
+    assert 1 <= int(answer.headers["retry-after"]) <= 60
     monkeypatch.setattr(clients_shared, "READS_PER_MINUTE", 0)
-    assert client.get(path).status_code == 429
-    assert client.get("/s/nada").status_code == 429
+    for url in (path, "/s/nada", f"{path}/pictures/{page}"):
+        refused = client.get(url)
+        assert refused.status_code == 429
+        assert 1 <= int(refused.headers["retry-after"]) <= 60
 
 
 def test_no_log_line_holds_what_opens_a_lookbook(
