@@ -12,6 +12,7 @@ from api.auth import READ_CATALOGUE, WRITE_CATALOGUE, Needs, Principal
 from api.catalogue import Id, keep_picture
 from api.deps import Transaction, transaction_of
 from api.errors import status_of
+from api.fabrics import FabricChange
 from api.pages.console import HOME, STRINGS, back, page
 from api.schemas import ColorCreate, FabricCreate
 from api.swatches import clean_photo, read_capped
@@ -25,6 +26,7 @@ ON_A_PAGE = 50
 FAMILIES_MOST = 200
 SORT_MOST = 10_000
 WIDTH_MM = (5.0, 3000.0)
+FACTS = ("mill", "composition", "weight_g_m2", "pattern")
 Reader = Annotated[Principal, Depends(Needs(READ_CATALOGUE))]
 Editor = Annotated[Principal, Depends(Needs(WRITE_CATALOGUE))]
 Part = Annotated[str, Query(max_length=100)]
@@ -138,6 +140,10 @@ class FabricForm(BaseModel):
     status: str = "active"
     fabric_family_id: int = 0
     swatch_width_mm: str = ""
+    mill: str | None = None  # None here and below: the form did not ask
+    composition: str | None = None
+    weight_g_m2: str | None = None
+    pattern: str | None = None
     seen: datetime | None = None
     file: UploadFile | None = None
 
@@ -188,7 +194,16 @@ def _checked_fabric(form: FabricForm) -> dict[str, Any]:
     return {name: fields[name] for name in kept} | {
         "fabric_family_id": form.fabric_family_id,
         "swatch_width_mm": _width_mm(form.swatch_width_mm),
+        **_facts(form),
     }
+
+
+def _facts(form: FabricForm) -> dict[str, Any]:
+    """What is known of the cloth; an empty field forgets it. Raises InvalidInput."""
+    typed = form.model_dump(include=set(FACTS), exclude_none=True)
+    said = {name: text.strip() or None for name, text in typed.items()}
+    checked = _checked(FabricChange, said)
+    return {name: checked[name] for name in said}
 
 
 def _width_mm(text: str) -> float | None:
@@ -244,7 +259,7 @@ def _fabric_page(
 
 
 def _fields_of(row: Fabric) -> dict[str, Any]:
-    names = ("color_id", "name", "swatch_code", "hex_value", "status", "fabric_family_id")
+    names = ("color_id", "name", "swatch_code", "hex_value", "status", "fabric_family_id", *FACTS)
     width = "" if row.swatch_width_mm is None else f"{row.swatch_width_mm:g}"
     return {name: getattr(row, name) or "" for name in names} | {"swatch_width_mm": width}
 

@@ -457,9 +457,28 @@ def test_two_editors_do_not_overwrite_each_other_unknowingly(
     assert done(edit(browser, fabric, name="La segunda", seen=page.value("seen"))) == "fabric-save"
 
 
+def test_what_is_known_of_a_cloth_is_edited_and_forgotten(
+    browser: httpx.Client, fabric: int
+) -> None:
+    facts = {"mill": " Santa Lana ", "composition": "100 % lana", "weight_g_m2": "270"}
+    assert done(edit(browser, fabric, **facts, pattern="check")) == "fabric-save"
+    page = read(browser, f"/console/catalogue/fabrics/{fabric}")
+    shown = [page.value(name) for name in ("mill", "composition", "weight_g_m2")]
+    assert shown == ["Santa Lana", "100 % lana", "270"]
+    chosen = [a["value"] for a in page.all("option") if "selected" in a]
+    assert "check" in chosen
+    assert done(edit(browser, fabric, mill="", pattern="", weight_g_m2="")) == "fabric-save"
+    assert (of(fabric, "mill"), of(fabric, "pattern"), of(fabric, "weight_g_m2")) == (None,) * 3
+    assert of(fabric, "composition") == "100 % lana"  # which this form did not send
+
+
 @pytest.mark.parametrize(
     ("field", "value", "words"),
     [
+        ("weight_g_m2", "mucho", "gramos por m²"),
+        ("weight_g_m2", "0", "gramos por m²"),
+        ("mill", "dos\nrenglones", "en una línea"),
+        ("composition", "x" * 201, "hasta 200 letras"),
         ("name", "  ", "Falta el nombre"),
         ("hex_value", "rojo", "El color se escribe como"),
         ("color_id", "con acentó", "letras sin acento"),
