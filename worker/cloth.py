@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from models.errors import SwatchUnreadable
 from worker.colour import LINEAR_OF_LEVEL, bgr_of_hex
 from worker.repeat import repeats_px, wrapped
+from worker.surface import ASSUMED, Surface, surface_of
 from worker.swatch_file import levels_of
 from worker.swatch_photo import flattened
 
@@ -33,6 +34,7 @@ class Cloth:
     kind: Literal["tile", "photo", "plain"]
     degraded: tuple[str, ...] = ()
     repeat_cm: tuple[float | None, float | None] = (None, None)  # of a photo: across, down
+    surface: Surface = ASSUMED
 
     @property
     def size_cm(self) -> tuple[float, float]:
@@ -43,7 +45,8 @@ class Cloth:
 def from_tile(data: bytes, width_mm: float) -> Cloth:
     """A seamless tile of known width. Raises SwatchUnreadable."""
     tile = LINEAR_OF_LEVEL[levels_of(data)]
-    return Cloth(tile, tile.shape[1] * 10 / _checked(width_mm), "tile")
+    px_per_cm = tile.shape[1] * 10 / _checked(width_mm)
+    return Cloth(tile, px_per_cm, "tile", surface=surface_of(data))
 
 
 @lru_cache(maxsize=2)

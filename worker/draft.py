@@ -19,6 +19,7 @@ from pydantic import model_validator as check
 
 from models.errors import InvalidInput
 from worker.colour import LINEAR_OF_LEVEL
+from worker.surface import ASSUMED, Surface
 
 LARGEST_MM = 140.0  # of a repeat
 
@@ -133,7 +134,10 @@ class Weave(BaseModel):
 
 
 class Finish(BaseModel):
-    """What the mill does to the whole cloth, and how uneven its yarns are."""
+    """What the mill does to the whole cloth, and how uneven its yarns are.
+
+    `sheen` and `roughness` are those of worker.surface: how bright the cloth gleams, how widely.
+    """
 
     model_config = _STRICT
 
@@ -143,6 +147,12 @@ class Finish(BaseModel):
     fuzz: Share = Field(default=0.08, description="how far milled fibres hide the weave")
     nap_mm: Annotated[float, Field(ge=0.1, le=3)] = 0.4
     slub: Share = Field(default=0.0, description="thick and thin places along the yarns")
+    sheen: Share = ASSUMED.sheen
+    roughness: Annotated[float, Field(ge=0.3, le=1)] = ASSUMED.roughness
+
+    @property
+    def surface(self) -> Surface:
+        return Surface(self.sheen, self.roughness)
 
 
 class Draft(BaseModel):

@@ -2,6 +2,7 @@
 
 A pack is a folder of PNG files and a look.json. `load_look` checks it and keeps the cloth's pixels
 as rows, ready to be dressed: everything that does not depend on the cloth is worked out here, once.
+gleam.png may be missing: then the light tells where the cloth gleams.
 """
 
 import hashlib
@@ -22,6 +23,8 @@ from worker.colour import LINEAR_OF_LEVEL
 
 FORMAT_VERSION = 1
 ROW = 1024  # cloth pixels per row; cv2.remap takes no more than 32767 columns
+GLEAM_ROUGHNESS = 0.5  # of the surface whose gleam a pack holds
+BRIGHTEST = 1.6  # light at which cloth mirrors the key light, where the pack does not tell
 MAX_CM_PER_PX = 0.6  # beyond that a surface is seen edge-on and its derivative means nothing
 PICTURES: Mapping[str, tuple[type[np.generic], int]] = MappingProxyType(
     {
@@ -31,8 +34,10 @@ PICTURES: Mapping[str, tuple[type[np.generic], int]] = MappingProxyType(
         "v.png": (np.uint16, 1),
         "panels.png": (np.uint8, 1),
         "alpha.png": (np.uint8, 1),
+        "gleam.png": (np.uint8, 1),
     }
 )
+OPTIONAL = "gleam.png"
 
 Rows = NDArray[np.float32]  # (rows, ROW): cloth pixels in reading order, zeros after the last
 
@@ -55,6 +60,7 @@ class Look:
     alpha: NDArray[np.uint8]  # (height, width): cloth coverage, for masks and measuring only
     at: NDArray[np.intp]  # flat picture index of each cloth pixel
     light: Rows  # light that comes back per unit of cloth albedo
+    gleam: NDArray[np.uint8]  # (rows, ROW): how the surface gleams; see gleam_of_level()
     under: NDArray[np.float32]  # (rows, ROW, 3) BGR: what lies beside or shines on the cloth
     u: Rows
     v: Rows
@@ -70,6 +76,12 @@ class Look:
     @property
     def width_px(self) -> int:
         return int(self.base.shape[1])
+
+    def in_picture(self, rows: NDArray[Any]) -> NDArray[Any]:
+        """Rows of one value a pixel back in the picture: (height, width), zeros elsewhere."""
+        picture = np.zeros(self.panels.shape, rows.dtype)
+        picture.reshape(-1)[self.at] = rows.reshape(-1)[: len(self.at)]
+        return picture
 
 
 def pack_version(folder: Path) -> str:
@@ -116,6 +128,20 @@ def light_of_shade(levels: NDArray[Any]) -> NDArray[np.float32]:
     return np.asarray(2 * root * root, np.float32)
 
 
+def gleam_of_level() -> NDArray[np.float32]:
+    """(256,): gleam.png decoded. A surface of roughness GLEAM_ROUGHNESS, 1.0 where it mirrors the
+    key light."""
+    root = (np.arange(256, dtype=np.float32) + np.float32(0.5)) / np.float32(256)
+    return np.asarray(root * root, np.float32)
+
+
+def gleam_of_shade() -> NDArray[np.uint8]:
+    """(256,): gleam.png's level by shade.png's, of a pack that has only the latter: about the third
+    power of the light, because surfaces reflect into a narrower lobe than colours do."""
+    share = np.minimum(light_of_shade(np.arange(256)) / BRIGHTEST, 1)
+    return np.asarray(np.minimum(np.sqrt(share**3) * 256, 255), np.uint8)
+
+
 def _about(folder: Path) -> dict[str, Any]:
     path = folder / "look.json"
     try:
@@ -156,9 +182,10 @@ def _check_version(folder: Path, about: dict[str, Any]) -> None:
 
 
 def _pictures(folder: Path, size: tuple[int, int]) -> dict[str, NDArray[Any]]:
+    names = [name for name in PICTURES if name != OPTIONAL or (folder / name).exists()]
     with ThreadPoolExecutor(2) as pool:  # decoding releases the GIL and is half the loading time
-        decoded = pool.map(lambda name: _picture(folder / name, size), PICTURES)
-        return dict(zip(PICTURES, decoded, strict=True))
+        decoded = pool.map(lambda name: _picture(folder / name, size), names)
+        return dict(zip(names, decoded, strict=True))
 
 
 def _picture(path: Path, size: tuple[int, int]) -> NDArray[Any]:
@@ -192,40 +219,65 @@ def _panel_keys(about: dict[str, Any], panels: NDArray[np.uint8]) -> Mapping[int
 
 
 def _cloth_rows(images: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    panels = images["panels.png"]
+    panels, shade = images["panels.png"], images["shade.png"]
     at = np.flatnonzero(panels)
     if not at.size:
         raise InvalidInput("panels.png: ningún píxel es tela")
-    values: dict[str, NDArray[np.float32]] = {
-        "light": light_of_shade(images["shade.png"].ravel()[at]),
-        "under": LINEAR_OF_LEVEL[images["base.png"].reshape(-1, 3)[at]],
+    gleam = images.get(OPTIONAL)
+    rows = {
+        "light": in_rows(light_of_shade(np.arange(256))[shade.ravel()[at]]),
+        "under": in_rows(LINEAR_OF_LEVEL[images["base.png"].reshape(-1, 3)[at]]),
+        "gleam": in_rows((gleam_of_shade()[shade] if gleam is None else gleam).ravel()[at]),
     }
-    for axis in ("u", "v"):
-        values |= _axis(axis, images[f"{axis}.png"], panels)
-    return {"at": at} | {name: _in_rows(flat) for name, flat in values.items()}
+    across, down = _neighbours(panels), _neighbours(panels.T)
+    with ThreadPoolExecutor(2) as pool:
+        axes = pool.map(lambda axis: _axis(axis, images[f"{axis}.png"], at, across, down), "uv")
+        return {"at": at} | rows | next(axes) | next(axes)
 
 
-def _axis(name: str, levels: NDArray[np.uint16], panels: NDArray[np.uint8]) -> dict[str, Rows]:
+Neighbours = tuple[NDArray[np.bool_], NDArray[np.float32]]
+
+
+def _neighbours(panels: NDArray[np.uint8]) -> Neighbours:
+    """Along the rows: (height, width - 1), whether a pixel and the next are of one panel; and
+    (height, width), the weight of each of a pixel's differences to such neighbours."""
+    joined = panels[:, :-1] == panels[:, 1:]
+    count = np.zeros(panels.shape, np.uint8)
+    count[:, :-1] += joined
+    count[:, 1:] += joined
+    return joined, np.array([0, 1, 0.5], np.float32)[count]
+
+
+def _axis(
+    name: str,
+    levels: NDArray[np.uint16],
+    at: NDArray[np.intp],
+    across: Neighbours,
+    down: Neighbours,
+) -> dict[str, Rows]:
     """One cloth coordinate and its derivatives, never taken across a border between panels."""
-    around = cv2.BORDER_CONSTANT  # a rim of panel 0: no neighbour beyond the picture
-    cm = cv2.copyMakeBorder(centimetres(levels), 1, 1, 1, 1, around, value=0)
-    panel = cv2.copyMakeBorder(panels, 1, 1, 1, 1, around, value=0)
-    at, flat_cm, flat_panel = np.flatnonzero(panel), cm.ravel(), panel.ravel()
-    here = np.asarray(flat_cm[at], np.float32)
-
-    def derivative(step: int) -> Rows:
-        same_ahead = flat_panel[at + step] == flat_panel[at]
-        same_behind = flat_panel[at - step] == flat_panel[at]
-        ahead = np.where(same_ahead, flat_cm[at + step] - here, 0)
-        behind = np.where(same_behind, here - flat_cm[at - step], 0)
-        neighbours = np.maximum(same_ahead.astype(np.float32) + same_behind, 1)
-        mean = (ahead + behind) / neighbours
-        return np.asarray(np.clip(mean, -MAX_CM_PER_PX, MAX_CM_PER_PX), np.float32)
-
-    return {name: here, f"{name}_dx": derivative(1), f"{name}_dy": derivative(cm.shape[1])}
+    cm = centimetres(levels)
+    pictures = {
+        name: cm,
+        f"{name}_dx": _derivative(cm, across),
+        f"{name}_dy": _derivative(cm.T, down).T,
+    }
+    return {key: in_rows(picture.ravel()[at]) for key, picture in pictures.items()}
 
 
-def _in_rows(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    rows = np.zeros((-(-len(values) // ROW), ROW, *values.shape[1:]), np.float32)
+def _derivative(cm: NDArray[np.float32], neighbours: Neighbours) -> NDArray[np.float32]:
+    """Along the rows: mean difference to the neighbours of the same panel, cm per pixel."""
+    joined, weight = neighbours
+    step = (cm[:, 1:] - cm[:, :-1]) * joined
+    total = np.zeros_like(cm)
+    total[:, :-1] += step
+    total[:, 1:] += step
+    total *= weight
+    return np.clip(total, -MAX_CM_PER_PX, MAX_CM_PER_PX, out=total)
+
+
+def in_rows(values: NDArray[Any]) -> NDArray[Any]:
+    """Values of cloth pixels as rows, zeros after the last."""
+    rows = np.zeros((-(-len(values) // ROW), ROW, *values.shape[1:]), values.dtype)
     rows.reshape(-1, *values.shape[1:])[: len(values)] = values
     return rows

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from worker.colour import LINEAR_OF_LEVEL, encoded
 from worker.draft import LARGEST_MM, Bools, Draft, Floats, Yarn, load_draft
+from worker.surface import ASSUMED, Surface, labelled
 
 __all__ = ["Draft", "WovenTile", "load_draft", "weave"]  # what a catalogue is woven with
 
@@ -38,13 +39,14 @@ class WovenTile:
     levels: Levels  # (height, width, 3), 8-bit sRGB, RGB order, square pixels
     width_mm: float
     height_mm: float
+    surface: Surface = ASSUMED
 
     @property
     def px_per_cm(self) -> float:
         return 10.0 * float(self.levels.shape[1]) / self.width_mm
 
     def png(self) -> bytes:
-        return cv2.imencode(".png", self.levels[..., ::-1])[1].tobytes()
+        return labelled(cv2.imencode(".png", self.levels[..., ::-1])[1].tobytes(), self.surface)
 
     def thumbnail_jpeg(self, px: int) -> bytes:
         """A square of 6 cm of cloth, `px` wide."""
@@ -74,7 +76,7 @@ def weave(draft: Draft) -> WovenTile:
         fine = _slubbed(fine, draft.finish.slub, loom, random)
     cloth = _reduced(fine, (loom.height_px, loom.width_px))
     cloth = _finished(cloth, draft, loom, random)
-    return WovenTile(_levels(cloth), loom.width_mm, loom.height_mm)
+    return WovenTile(_levels(cloth), loom.width_mm, loom.height_mm, draft.finish.surface)
 
 
 @dataclass(frozen=True)

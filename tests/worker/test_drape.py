@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +15,26 @@ from numpy.typing import NDArray
 from bench.drape import letter_for, plain_picture
 from models.errors import LookUnavailable, SwatchUnreadable
 from models.letter import Letter
-from worker.cloth import from_hex, from_photo
+from worker.cloth import from_hex, from_photo, from_tile
 from worker.colour import LINEAR_OF_LEVEL
+from worker.draft import load_draft
 from worker.engines import Engine, Picture, Rendering, engine_named
 from worker.engines.drape import CENTRE, EIGHT_ROOKS, DrapeEngine, Offsets, bolt_of, form_of
 from worker.looks import Look, load_look
+from worker.surface import ASSUMED, Surface
+from worker.weave import weave
 
 LOOKS = Path(__file__).parents[2] / "assets" / "looks"
 NAMES = ("recto", "cruzado", "tres-piezas", "esmoquin")
 COLOURS = ("#1B2440", "#121214", "#8A6F4D", "#D9CDB4", "#6E1F2B")
-STRIPE_CM = 1.0
+CLOTHS = LOOKS.parent / "cloth"
+DARKEST = (
+    "flannel-midnight",
+    "worsted-herringbone-onyx",
+    "worsted-twill-navy",
+    "silk-satin-tuxedo",
+)
+SURFACES = (Surface(0.04, 0.8), Surface(0.18, 0.5), Surface(0.35, 0.42), Surface(0.9, 0.35))
 
 
 @pytest.fixture(scope="module")
@@ -80,13 +91,6 @@ def on_panels(look: Look, *keys: str) -> NDArray[np.bool_]:
             mask = np.asarray(mask | (cv2.erode(inside, np.ones((9, 9))) > 0), np.uint8)
     assert mask.sum() > 1000
     return np.asarray(mask, bool)
-
-
-def picture_of(look: Look, rows: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Rows of cloth pixels back in the picture, 0 elsewhere."""
-    values = np.zeros(look.panels.shape, np.float32)
-    values.ravel()[look.at] = rows.ravel()[: len(look.at)]
-    return values
 
 
 def period_px(
@@ -164,7 +168,7 @@ def test_fully_lit_cloth_has_the_colour_of_the_swatch(
     engine: DrapeEngine, looks: dict[str, Look], name: str, colour: str
 ) -> None:
     look = looks[name]
-    lit = (np.abs(picture_of(look, look.light) - 1) < 0.1) & (look.alpha == 255)
+    lit = (np.abs(look.in_picture(look.light) - 1) < 0.1) & (look.alpha == 255)
     assert lit.sum() > 50_000
     seen = LINEAR_OF_LEVEL[draped(engine, look, colour)][lit].mean(axis=0)
     wanted = from_hex(colour).tile.mean(axis=(0, 1))
@@ -179,15 +183,54 @@ def lab(linear_bgr: NDArray[Any]) -> NDArray[Any]:
     return np.array([116 * bent[1] - 16, 500 * (bent[0] - bent[1]), 200 * (bent[1] - bent[2])])
 
 
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("surface", SURFACES, ids=["felt", "worsted", "mohair", "satin"])
+def test_no_surface_changes_the_colour_of_fully_lit_cloth(
+    engine: DrapeEngine, looks: dict[str, Look], name: str, surface: Surface
+) -> None:
+    look, cloth = looks[name], replace(from_hex("#1B2440"), surface=surface)
+    lit = (np.abs(look.in_picture(look.light) - 1) < 0.1) & (look.alpha == 255)
+    picture = engine.dress(form_of(look), bolt_of(cloth, look.px_per_cm))
+    seen = LINEAR_OF_LEVEL[picture][lit].mean(axis=0)
+    assert np.linalg.norm(lab(seen) - lab(cloth.tile.mean(axis=(0, 1)))) < 2.0
+
+
 def test_black_cloth_shows_its_folds(engine: DrapeEngine, looks: dict[str, Look]) -> None:
-    look = looks["recto"]
-    picture = draped(engine, look, "#121214").mean(axis=2)
-    light = picture_of(look, look.light)
+    assert ridges_over_hollows(looks["recto"], draped(engine, looks["recto"], "#121214")) > 15
+
+
+@pytest.mark.parametrize("stem", DARKEST)
+def test_the_darkest_cloths_of_the_catalogue_show_their_folds(
+    engine: DrapeEngine, looks: dict[str, Look], stem: str
+) -> None:
+    look, tile = looks["recto"], weave(load_draft(CLOTHS / f"{stem}.toml"))
+    cloth = from_tile(tile.png(), tile.width_mm)
+    picture = engine.dress(form_of(look), bolt_of(cloth, look.px_per_cm))
+    assert ridges_over_hollows(look, picture) > 12
+
+
+def ridges_over_hollows(look: Look, picture: Picture) -> float:
+    """How many levels the sleeves' ridges are above their hollows."""
+    grey, light = picture.mean(axis=2), look.in_picture(look.light)
     sleeves = on_panels(look, "rsl", "lsl")
-    ridges, hollows = picture[sleeves & (light > 1.2)], picture[sleeves & (light < 0.6)]
-    assert len(ridges) > 500
-    assert len(hollows) > 500
-    assert np.median(ridges) > np.median(hollows) + 15
+    ridges, hollows = grey[sleeves & (light > 1.2)], grey[sleeves & (light < 0.6)]
+    assert min(len(ridges), len(hollows)) > 500
+    return float(np.median(ridges) - np.median(hollows))
+
+
+def test_the_shinier_the_cloth_the_brighter_it_gleams(
+    engine: DrapeEngine, looks: dict[str, Look]
+) -> None:
+    look, form = looks["recto"], form_of(looks["recto"])
+    brightest = []
+    for surface in SURFACES:
+        cloth = replace(from_hex("#1B2440"), surface=surface)
+        picture = engine.dress(form, bolt_of(cloth, look.px_per_cm))
+        brightest.append(np.percentile(picture[look.alpha == 255].mean(axis=1), 99.5))
+    felt, worsted, mohair, satin = brightest
+    assert worsted > felt + 3
+    assert mohair > worsted + 10
+    assert satin > mohair + 20
 
 
 @pytest.mark.parametrize("extension", [".png", ".jpg"])
@@ -197,7 +240,7 @@ def test_stripes_of_10_mm_are_10_mm_apart_on_the_fronts(
 ) -> None:
     look = looks[name]
     green = striped_suit(engine, look, extension)[..., 1].astype(float)
-    faces_us = (look.panels > 0) & (np.abs(picture_of(look, look.u)) < 8)
+    faces_us = (look.panels > 0) & (np.abs(look.in_picture(look.u)) < 8)
     for front in fronts:
         mm = period_px(green, on_panels(look, front) & faces_us) / look.px_per_cm * 10
         assert mm == pytest.approx(10, rel=0.03)
@@ -260,7 +303,7 @@ def stripes_and_grain(
         cv2.Sobel(blurred, cv2.CV_32F, 1, 0)[inside], cv2.Sobel(blurred, cv2.CV_32F, 0, 1)[inside]
     )
     grain = direction_of_change(
-        picture_of(look, look.u_dx)[inside], picture_of(look, look.u_dy)[inside]
+        look.in_picture(look.u_dx)[inside], look.in_picture(look.u_dy)[inside]
     )
     return stripes, grain
 
@@ -285,6 +328,10 @@ def test_what_was_assumed_and_what_was_used_is_told(
     assert scaled.recipe["cloth"] == "photo"
     assert scaled.recipe["cloth_px_per_cm"] == 100
     assert scaled.recipe["taps"] == 8
+    assert (scaled.recipe["sheen"], scaled.recipe["roughness"]) == (
+        ASSUMED.sheen,
+        ASSUMED.roughness,
+    )
     assert json.loads(json.dumps(scaled.recipe)) == scaled.recipe
 
 

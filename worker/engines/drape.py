@@ -1,10 +1,11 @@
 """The drape engine: cloth laid over a look pack, on the CPU, in milliseconds.
 
-    picture = tone(base + light * cloth(u, v) + surface)     in linear light, where there is cloth
-    picture = the look's base, byte for byte                 everywhere else
+    picture = tone(base + light * cloth(u, v) + gleam)     in linear light, where there is cloth
+    picture = the look's base, byte for byte               everywhere else
 
-The maths is the pack format's own. The speed comes from working on cloth pixels only, in bands
-shared out to threads, with four-channel pixels (OpenCV samples those fastest) in kept buffers.
+The maths is the pack format's own, the gleam that of the cloth's surface (drape_surface.py). The
+speed comes from working on cloth pixels only, in bands shared out to threads, with four-channel
+pixels (OpenCV samples those fastest) in kept buffers.
 """
 
 import math
@@ -25,7 +26,10 @@ from worker import cloth as cloths
 from worker.cloth import Cloth
 from worker.colour import LEVEL_OF_LINEAR, LINEAR_STEPS
 from worker.engines import Picture, Rendering, Tick
+from worker.engines.drape_double import doubled
+from worker.engines.drape_surface import Polish, lit_level, matt_light, polish_of
 from worker.looks import MAX_CM_PER_PX, ROW, Look, load_look
+from worker.surface import Surface
 
 Array = NDArray[np.float32]
 Offsets = tuple[tuple[float, float], ...]
@@ -43,9 +47,9 @@ EIGHT_ROOKS: Offsets = (
 CENTRE: Offsets = ()  # one sample per pixel, without anti-aliasing
 TILE_RESOLUTION = 2.0  # prepared tile pixels per picture pixel: bilinear sampling blurs no detail
 BLUR_PX = 0.3  # low-pass of the tile, sigma in picture pixels; the taps average the rest
-SHEEN = 0.012  # linear light, see surface_light()
 BAND_ROWS = 48  # of ROW cloth pixels; with fewer, calling costs more than computing
 CLOTHS_KEPT = 16  # prepared; a hand-wide one is about 1 MB
+DOUBLED_KEPT = 2  # looks at twice their size, of some 250 MB each
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +60,7 @@ class Bolt:
     size_px: tuple[int, int]
     margin_px: int
     padded: Array  # BGR0: one repeat, continued by the margin on every side and one pixel more
+    surface: Surface
     origin: dict[str, Any]  # what the recipe tells of the cloth
     degraded: tuple[str, ...]
 
@@ -69,7 +74,8 @@ class Form:
     uv: Array  # (2, rows, ROW) cm: u and v in the middle of each pixel
     pairs: tuple[Array, ...]  # (2, rows, ROW) cm: from the middle to a sample, or back to its twin
     light: Array  # (rows, ROW, 4), shared out to the samples
-    under: Array  # (rows, ROW, 4), with the surface's own light
+    under: Array  # (rows, ROW, 4)
+    lit_level: int  # of gleam
 
     @property
     def taps(self) -> int:
@@ -85,6 +91,7 @@ class Scratch:
         self.at = np.empty_like(self.middle)
         self.sample = np.empty((BAND_ROWS, ROW, 4), np.float32)
         self.total = np.empty_like(self.sample)
+        self.gleam = np.empty((BAND_ROWS, ROW), np.float32)
         self.steps = np.empty((BAND_ROWS, ROW, 4), np.uint16)
         self.levels = np.empty((BAND_ROWS, ROW, 4), np.uint8)
 
@@ -93,11 +100,12 @@ class DrapeEngine:
     """Dresses the look packs of a folder; see Engine. One render() at a time."""
 
     name = "drape"
-    version = "1"
+    version = "2"
 
     def __init__(self, looks_dir: Path, threads: int = 2) -> None:
         self._looks_dir = looks_dir
         self._forms: dict[str, Form] = {}
+        self._doubled: OrderedDict[str, Form] = OrderedDict()
         self._bolts: OrderedDict[tuple[object, ...], Bolt] = OrderedDict()
         self._scratches = [Scratch() for _ in range(threads)]
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="drape")
@@ -123,10 +131,10 @@ class DrapeEngine:
 
     def dress(self, form: Form, bolt: Bolt) -> Picture:
         """The picture of a look in a cloth: uint8 BGR of the look's size."""
-        out = form.base.copy()
+        out, polish = form.base.copy(), polish_of(bolt.surface, form.lit_level)
         starts = iter(range(0, len(form.light), BAND_ROWS))  # one for all: who is free takes a band
         jobs = [
-            self._pool.submit(_dress_bands, out, form, bolt, starts, scratch)
+            self._pool.submit(_dress_bands, out, form, bolt, polish, starts, scratch)
             for scratch in self._scratches
         ]
         for job in jobs:
@@ -143,12 +151,23 @@ class DrapeEngine:
                 f"El look «{look.name}» está en la versión {look.version},"
                 f" el pedido es de la {letter.look_version}."
             )
+        if (2 * look.width_px, 2 * look.height_px) == (letter.width_px, letter.height_px):
+            return self._double(look)
         if (look.width_px, look.height_px) != (letter.width_px, letter.height_px):
             raise LookUnavailable(
                 f"El look «{look.name}» mide {look.width_px} x {look.height_px} px,"
                 f" el pedido es de {letter.width_px} x {letter.height_px}."
             )
         return form
+
+    def _double(self, look: Look) -> Form:
+        """The look at twice its size, made when it is first asked for."""
+        if look.name not in self._doubled:
+            while len(self._doubled) >= DOUBLED_KEPT:
+                self._doubled.popitem(last=False)
+            self._doubled[look.name] = form_of(doubled(look))
+        self._doubled.move_to_end(look.name)
+        return self._doubled[look.name]
 
     def _bolt(self, letter: Letter, swatch: bytes | None, px_per_cm: float) -> Bolt:
         key = (
@@ -176,7 +195,8 @@ class DrapeEngine:
             "look_px_per_cm": look.px_per_cm,
             "taps": form.taps,
             "blur_px": BLUR_PX,
-            "sheen": SHEEN,
+            "sheen": bolt.surface.sheen,
+            "roughness": bolt.surface.roughness,
             **bolt.origin,
         }
 
@@ -205,6 +225,7 @@ def bolt_of(cloth: Cloth, picture_px_per_cm: float) -> Bolt:
         size_px=size_px,
         margin_px=margin,
         padded=_four_channels(np.pad(tile, (sides, sides, (0, 0)), mode="wrap")),
+        surface=cloth.surface,
         origin={
             "cloth": cloth.kind,
             "cloth_px_per_cm": round(cloth.px_per_cm, 4),
@@ -225,31 +246,9 @@ def form_of(look: Look, pairs: Offsets = EIGHT_ROOKS) -> Form:
         uv=np.stack([look.u, look.v]),
         pairs=tuple(dx * along_x + dy * along_y for dx, dy in pairs),
         light=np.repeat(look.light[..., None] * (steps / taps), 4, axis=2),
-        under=_four_channels(surface_light(look) * steps + np.float32(0.5)),  # casts then round
+        under=_four_channels(matt_light(look) * steps + np.float32(0.5)),  # casts then round
+        lit_level=lit_level(look),
     )
-
-
-def surface_light(look: Look) -> Array:
-    """What the cloth's surface sends back beside its own colour: (rows, ROW, 3) linear light.
-
-    A swatch's colour already holds the reflection of flat, fully lit cloth. So `gloss`, what the
-    pack's black cloth reflects there, is taken off the cloth's own light, and a fully lit pixel has
-    the colour of the swatch. Above full light a gleam of about the third power is added (surface
-    reflection has the narrower lobe), without which dark cloth hides its folds.
-    """
-    gleam = SHEEN * np.maximum(np.minimum(look.light, 1.6) ** 3 - look.light, 0)
-    own = look.under + gleam[..., None] - look.light[..., None] * gloss(look)
-    return np.asarray(own, np.float32)
-
-
-def gloss(look: Look) -> Array:
-    """Median reflection of the pack's black cloth per unit of light, where fully lit: (3,) BGR."""
-    light = look.light.reshape(-1)[: len(look.at)]
-    lit = (np.abs(light - 1) < 0.1) & (look.alpha.reshape(-1)[look.at] == 255)
-    under = look.under.reshape(-1, 3)[: len(look.at)]
-    if not lit.any():
-        return np.zeros(3, np.float32)
-    return np.asarray(np.median(under[lit] / light[lit, None], axis=0), np.float32)
 
 
 def _four_channels(bgr: Array) -> Array:
@@ -257,15 +256,22 @@ def _four_channels(bgr: Array) -> Array:
 
 
 def _dress_bands(
-    out: NDArray[np.uint8], form: Form, bolt: Bolt, starts: Iterator[int], scratch: Scratch
+    out: NDArray[np.uint8],
+    form: Form,
+    bolt: Bolt,
+    polish: Polish,
+    starts: Iterator[int],
+    scratch: Scratch,
 ) -> None:
     pixels = out.view(np.uint32).reshape(-1)  # one store per pixel instead of three
     for start in starts:
         band = slice(start, start + BAND_ROWS)
         total = _sampled(form, bolt, band, scratch)
-        levels = _levels(total, form.light[band], form.under[band], scratch)
+        total *= form.light[band]
+        total += form.under[band]
+        cv2.add(total, _gleam(form.look, polish, band, scratch), dst=total)
         at = form.look.at[start * ROW : (start + BAND_ROWS) * ROW]
-        pixels[at] = levels.view(np.uint32).reshape(-1)[: len(at)]
+        pixels[at] = _levels(total, scratch).view(np.uint32).reshape(-1)[: len(at)]
 
 
 def _sampled(form: Form, bolt: Bolt, band: slice, scratch: Scratch) -> Array:
@@ -303,11 +309,19 @@ def _sample(bolt: Bolt, at: Array, out: Array) -> Array:
     return out
 
 
-def _levels(total: Array, light: Array, under: Array, scratch: Scratch) -> NDArray[np.uint8]:
-    """One band's sRGB levels, (rows, ROW, 4)."""
+def _gleam(look: Look, polish: Polish, band: slice, scratch: Scratch) -> Array:
+    """What a band's surface adds in table steps, (rows, ROW, 4)."""
+    rows, steps = len(look.light[band]), np.float32(LINEAR_STEPS)
+    one, four = scratch.gleam[:rows], scratch.sample[:rows]
+    cv2.LUT(look.gleam[band], polish.of_level * steps, dst=one)
+    cv2.scaleAdd(look.light[band], -polish.known * LINEAR_STEPS, one, dst=one)
+    cv2.threshold(one, 0, 0, cv2.THRESH_TOZERO, dst=one)
+    return np.asarray(cv2.merge((one, one, one, one), dst=four), np.float32)
+
+
+def _levels(total: Array, scratch: Scratch) -> NDArray[np.uint8]:
+    """sRGB levels of linear light in table steps."""
     rows = len(total)
-    total *= light
-    total += under
     cv2.threshold(total, 0, 0, cv2.THRESH_TOZERO, dst=total)
     steps = scratch.steps[:rows]
     steps[...] = total
