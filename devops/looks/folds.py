@@ -80,4 +80,4 @@ def stitched(edge: Points, at: Points, inset: float = 0.46) -> Points:
     distance, index = cKDTree(edge).query(at)
     step = float(np.linalg.norm(np.diff(edge, axis=0), axis=1).mean())
     beat = 0.5 + 0.5 * np.cos(2 * np.pi * index * step / 0.62)
-    return np.asarray(-0.05 * np.exp(-(((distance - inset) / 0.10) ** 2)) * (0.35 + 0.65 * beat))
+    return np.asarray(-0.075 * np.exp(-(((distance - inset) / 0.10) ** 2)) * (0.35 + 0.65 * beat))

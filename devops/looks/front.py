@@ -13,6 +13,7 @@ from devops.looks.piece import Piece, Relief, grid_piece, shell
 from devops.looks.style import Cut
 
 HEIGHT = {-1: 0.12, 1: 0.55}  # cm above the body: the left front lies on the right one
+PARTED_Z = (82.0, 88.0)  # between these heights it comes down beside it, to go below its collar
 SIDE_SEAM_SHIFT = 1.37  # cm: stripes do not run through the side seam as if uncut
 
 # Strokes of a worn, buttoned jacket for side +1, (u, z above the break): towards the fastened
@@ -89,7 +90,8 @@ def front(cut: Cut, side: int) -> list[Piece]:
     edge = body.drawn(front_edge(cut, side)) * mirror
 
     def height(at: Points) -> Points:
-        own = HEIGHT[side] + relief(at) + stitched(edge, at)
+        on_top = np.interp(at[:, 1], PARTED_Z, [HEIGHT[side], HEIGHT[-1]])
+        own = on_top + relief(at) + stitched(edge, at)
         if cut.style.double and side < 0:
             own = np.minimum(own, _covered(cut, at))
         return np.asarray(own)

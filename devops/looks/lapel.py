@@ -187,7 +187,7 @@ def _collar_relief(
     drop = np.where(share > turn, 0.34, 0.12)
     relief = relief - (1 - rounded_edge(to_end, 0.14)) * drop
     pick = np.exp(-(((np.minimum(to_edge, to_end + 9 * (share < turn)) - 0.46) / 0.10) ** 2))
-    return np.asarray(relief - 0.03 * pick)
+    return np.asarray(relief - 0.05 * pick)
 
 
 def _collar_grain(points: Points, inner: Points, outer: Points, width: Points, side: int) -> Points:

@@ -5,7 +5,6 @@ import numpy as np
 from devops.looks.curves import Points, profile
 from devops.looks.piece import Piece, grid_piece, rounded_edge
 from devops.looks.style import Cut
-from devops.looks.waistcoat import OPENING_Z
 
 ROWS, COLUMNS = 260, 80
 KNOT_TOP, KNOT_LOW = 95.3, 90.6
@@ -14,6 +13,7 @@ KNOT = (
     (90.6, 1.35, -7.3),
 )  # fmt: skip
 KNOT_DEPTH = ((95.3, 0.9), (94.6, 1.5), (93.0, 1.75), (91.5, 1.5), (90.6, 0.9))
+TUCKED_FROM_Z = 85.0
 BLADE_HALF_WIDTH = ((91.2, 1.35), (89, 1.9), (84, 2.75), (75, 3.45), (62, 4.1), (50, 4.3))
 
 
@@ -58,8 +58,8 @@ def _blade(cut: Cut) -> Piece:
 
 def _hang(cut: Cut, z: Points) -> tuple[Points, Points]:
     """How far inside the chest the blade hangs, and how far its middle stands out."""
-    if cut.style.waistcoat:  # below the opening it is tucked in, flat
-        tucked = np.clip((OPENING_Z + 5 - z) / 5, 0, 1)
+    if cut.style.waistcoat:  # where the opening is narrower than the blade it is tucked in, flat
+        tucked = np.clip((TUCKED_FROM_Z - z) / 5, 0, 1)
         return 0.72 + 0.63 * tucked, 0.85 - 0.5 * tucked
     inwards = np.interp(z, [54, 62, 70, 80], [2.8, 1.7, 1.1, 0.75])
     return inwards, np.interp(z, [50, 88, 91.3], [0.75, 0.9, 1.2])

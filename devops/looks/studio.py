@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from devops.looks.piece import Piece
 
-Pass = Literal["white", "black", "grey", "room", "data"]
+Pass = Literal["white", "black", "gloss", "grey", "room", "data"]
 Image = NDArray[np.float32]  # (height, width, 3), RGB or (u, v, panel)
 Surface = Callable[[Any], Any]  # node tree → shader socket
 Colour = tuple[float, float, float]
@@ -25,8 +25,9 @@ Colour = tuple[float, float, float]
 UNITS_PER_CM = 0.1
 BOUNCE = 0.12  # share of white cloth's light that falls on its surroundings, whatever the cloth
 CLOTH_ALBEDO: dict[Pass, float] = {
-    "white": 0.6, "black": 0.0, "grey": 0.5, "room": BOUNCE * 0.6,
+    "white": 0.6, "black": 0.0, "gloss": 0.0, "grey": 0.5, "room": BOUNCE * 0.6,
 }  # fmt: skip
+MATT, GLOSSY = (0.95, 0.12), (0.5, 0.5)  # roughness and specular level of cloth
 VIEW_HEIGHT_CM = 126.0
 CENTRE_Z_CM = 59.5
 CAMERA_DISTANCE, FRONT_Y = 52.0, -0.6  # units
@@ -78,8 +79,9 @@ def _materials(kind: Pass) -> dict[str, Any]:
         names = ("cloth", "satin", "shirt", "horn", "dark", "linen", "metal", "silk")
         return dict.fromkeys(names, data)
     grey = CLOTH_ALBEDO[kind]
+    roughness, specular = GLOSSY if kind == "gloss" else MATT
     surfaces = {
-        "cloth": _principled((grey, grey, grey), 0.95, specular=0.12),
+        "cloth": _principled((grey, grey, grey), roughness, specular=specular),
         "satin": _principled(SATIN, 0.30, specular=0.5, sheen=0.06),
         "shirt": _principled((0.68, 0.715, 0.775), 0.8, specular=0.2),
         "horn": _principled((0.028, 0.02, 0.016), 0.32),

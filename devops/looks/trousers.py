@@ -1,4 +1,4 @@
-"""Trouser legs with a pressed crease, cut off by the lower border of the picture."""
+"""Trouser legs with a pressed crease, cut off by the lower border of the picture, and the fly."""
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
@@ -12,6 +12,8 @@ from devops.looks.style import Cut
 ROWS, COLUMNS = 270, 300
 FRONT = COLUMNS // 4
 LOW, HIGH = -9.0, 34.0
+FORK_Z = (18.5, 24.5)  # from the lower to the upper height the legs grow together in front
+FLY_X, FLY_Z = 3.2, (20.8, 25.5)  # its stitching, and between which heights that bends to the seam
 
 # Strokes in (u, z): from the fork, and the thigh's drape; u > 0 is the inside.
 STROKES: tuple[Stroke, ...] = (
@@ -33,6 +35,8 @@ def trouser_leg(cut: Cut, side: int) -> Piece:
     u = np.where(behind, u - step.sum(1, keepdims=True), u)
     v = z[:, None] + 0 * u
     relief = _relief(side, u, v)
+    if side > 0:
+        relief += _fly(points[..., 0], v) * (points[..., 1] < 0)
     points = points + outward_normals(points) * relief[..., None]
     points[..., 0] *= side
     uv = np.stack([side * -u, v], -1)
@@ -51,8 +55,25 @@ def _tube() -> tuple[Points, Points]:
     x = ((outside + inside) / 2)[:, None]
     x = x + ((outside - inside) / 2)[:, None] * np.sign(cos) * np.abs(cos) ** 0.8
     y = np.interp(z, [-9, 34], [1.2, 0.9])[:, None]
-    y = y - depth[:, None] * np.sign(sin) * np.abs(sin) ** 0.8
+    y = y - depth[:, None] * np.sign(sin) * _fullness(z[:, None], cos, sin)
     return np.stack([x, y, z[:, None] + 0 * x], -1), z
+
+
+def _fullness(z: Points, cos: Points, sin: Points) -> Points:
+    """Share of the leg's depth: round below, and above the fork flat in front towards the middle,
+    where both legs meet in the centre seam."""
+    round_ = np.abs(sin) ** 0.8
+    joined = np.clip((z - FORK_Z[0]) / (FORK_Z[1] - FORK_Z[0]), 0, 1)
+    joined = joined * joined * (3 - 2 * joined) * ((cos < 0) & (sin > 1e-9))
+    return np.asarray(round_ + joined * (1 - 0.04 * cos**2 - round_))
+
+
+def _fly(x: Points, z: Points) -> Points:
+    """The stitching of the fly, a groove beside the centre seam that bends to it below."""
+    low, high = FLY_Z
+    bend = np.clip((high - z) / (high - low), 0, 1)
+    off = x - FLY_X * np.sqrt(1 - bend * bend)
+    return np.asarray(-0.09 * np.exp(-((off / 0.13) ** 2)) * (z > low))
 
 
 def _relief(side: int, u: Points, v: Points) -> Points:
