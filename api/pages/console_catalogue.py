@@ -140,10 +140,10 @@ class FabricForm(BaseModel):
     status: str = "active"
     fabric_family_id: int = 0
     swatch_width_mm: str = ""
-    mill: str | None = None  # None here and below: the form did not ask
-    composition: str | None = None
-    weight_g_m2: str | None = None
-    pattern: str | None = None
+    mill: str = ""
+    composition: str = ""
+    weight_g_m2: str = ""
+    pattern: str = ""
     seen: datetime | None = None
     file: UploadFile | None = None
 
@@ -200,10 +200,9 @@ def _checked_fabric(form: FabricForm) -> dict[str, Any]:
 
 def _facts(form: FabricForm) -> dict[str, Any]:
     """What is known of the cloth; an empty field forgets it. Raises InvalidInput."""
-    typed = form.model_dump(include=set(FACTS), exclude_none=True)
-    said = {name: text.strip() or None for name, text in typed.items()}
-    checked = _checked(FabricChange, said)
-    return {name: checked[name] for name in said}
+    typed = form.model_dump(include=set(FACTS))
+    checked = _checked(FabricChange, {name: typed[name].strip() or None for name in FACTS})
+    return {name: checked[name] for name in FACTS}
 
 
 def _width_mm(text: str) -> float | None:

@@ -415,8 +415,10 @@ def edit(browser: httpx.Client, id: int, **changes: str) -> httpx.Response:
     """Open the fabric's form, change some fields, send it."""
     page = read(browser, f"/console/catalogue/fabrics/{id}")
     names = ("seen", "name", "swatch_code", "color_id", "hex_value", "swatch_width_mm")
-    form = {name: page.value(name) for name in names}
+    facts = ("mill", "composition", "weight_g_m2")
+    form = {name: page.value(name) for name in (*names, *facts)}
     form |= {"fabric_family_id": str(of(id, "fabric_family_id")), "status": of(id, "status")}
+    form |= {"pattern": of(id, "pattern") or ""}
     return browser.post(f"/console/catalogue/fabrics/{id}", data=form | changes)
 
 
@@ -469,7 +471,7 @@ def test_what_is_known_of_a_cloth_is_edited_and_forgotten(
     assert "check" in chosen
     assert done(edit(browser, fabric, mill="", pattern="", weight_g_m2="")) == "fabric-save"
     assert (of(fabric, "mill"), of(fabric, "pattern"), of(fabric, "weight_g_m2")) == (None,) * 3
-    assert of(fabric, "composition") == "100 % lana"  # which this form did not send
+    assert of(fabric, "composition") == "100 % lana"
 
 
 @pytest.mark.parametrize(
