@@ -10,7 +10,9 @@ over its edge; half are close-ups that the cloth fills. The same seed takes the 
 What is right: across and down, where the cloth has a pattern that a person would point at (stripes
 across, checks both ways, textures from 5 mm on), the repeat of its draft within 5 %; where it has
 none, no repeat or the weave's own within 5 %. At least two repeats are always in the picture, so
-"none" is never right for a pattern; a refused photo is not right.
+"none" is never right for a pattern; a refused photo is not right. Wrong and unsaid is a photo
+whose cloth was taken for a quarter larger or smaller than it is in the frame, without scale-assumed
+in `degraded`.
 """
 
 import math
@@ -28,6 +30,7 @@ from numpy.typing import NDArray
 
 from models.errors import SwatchUnreadable
 from worker.cloth import Cloth, from_photo
+from worker.cloth_area import cloth_area
 from worker.colour import LINEAR_OF_LEVEL, encoded
 from worker.delta_e import delta_e_2000, lab_of_linear
 from worker.draft import Draft, load_draft
@@ -41,6 +44,9 @@ CARD_LIGHT = 0.18
 PHOTOS = 240
 VISIBLE_MM = 5.0  # a texture's repeat that counts as one
 WITHIN = 0.05  # of the known repeat is right
+AREA_WITHIN = 0.25  # of the cloth's area in the frame
+TABLES = ((0.10, 0.22, 0.38), (0.42, 0.45, 0.47), (0.75, 0.76, 0.77), (0.045, 0.05, 0.05))
+PALE = 2  # of the tables
 
 Light = NDArray[np.float32]
 
@@ -60,12 +66,15 @@ class Shot:
     blur_px: float = 0.7  # of a photo 1600 px wide
     shake_px: float = 0.0  # how far the hand moved, in the same pixels
     size: tuple[int, int] = SMALL
+    bank: bool = False  # the card is a printed bank card, and not a grey one
+    table: int | None = None  # of TABLES; else by chance
 
 
 @dataclass(frozen=True)
 class Photo:
     data: bytes
     width_mm: float  # of the swatch, or of the cloth across the middle of a close-up
+    share: float  # of the frame that is cloth
 
 
 def shots(count: int, cloths: Sequence[Path] = CLOTHS) -> list[Shot]:
@@ -110,15 +119,14 @@ def taken(shot: Shot) -> Photo:
         frame_mm, aside_mm = max(frame_mm, size_mm[0] + 130), 26.0
     camera = _camera(shot, frame_mm, aside_mm)
     x_mm, y_mm = _on_the_table(camera, shot.size)
-    light = _table(random, x_mm, y_mm)
+    light = _table(random, x_mm, y_mm, shot.table)
     on_cloth = np.abs(x_mm) < 1e9
     if not shot.close:
         on_cloth = (np.abs(x_mm) < size_mm[0] / 2) & (np.abs(y_mm) < size_mm[1] / 2)
     light[on_cloth] = _cloth_light(tile, x_mm, y_mm, shot)[on_cloth]
     if shot.card:
         away = size_mm[0] / 2 + 14 + CARD_MM[1] / 2
-        card = (np.abs(x_mm - away) < CARD_MM[1] / 2) & (np.abs(y_mm) < CARD_MM[0] / 2)
-        light[card] = CARD_LIGHT
+        _lay_card(light, x_mm - away, y_mm, shot.bank)
     if shot.hand:
         _lay_hand(light, x_mm, y_mm, size_mm, random)
     data = _developed(light, shot, random)
@@ -126,7 +134,7 @@ def taken(shot: Shot) -> Photo:
     if shot.close:
         row = x_mm[len(x_mm) // 2], y_mm[len(y_mm) // 2]
         width_mm = math.hypot(*(float(axis[-1] - axis[0]) for axis in row))
-    return Photo(data, width_mm)
+    return Photo(data, width_mm, float(on_cloth.mean()))
 
 
 def _swatch_mm(draft: Draft) -> tuple[float, float]:
@@ -175,12 +183,38 @@ def _cloth_light(tile: WovenTile, x_mm: Light, y_mm: Light, shot: Shot) -> Light
     return np.asarray(cv2.remap(padded, across, down, cv2.INTER_LINEAR), np.float32)
 
 
-def _table(random: np.random.Generator, x_mm: Light, y_mm: Light) -> Light:
-    """Wood, stone or paper: a colour with a grain."""
-    colours = [(0.10, 0.22, 0.38), (0.42, 0.45, 0.47), (0.75, 0.76, 0.77), (0.045, 0.05, 0.05)]
-    colour = np.array(colours[random.integers(len(colours))], np.float32)
+def _table(
+    random: np.random.Generator, x_mm: Light, y_mm: Light, chosen: int | None = None
+) -> Light:
+    """Wood, stone, paper or slate: a colour with a grain."""
+    by_chance = int(random.integers(len(TABLES)))
+    colour = np.array(TABLES[by_chance if chosen is None else chosen], np.float32)
     grain = np.sin(x_mm / 31 + 2.3 * np.sin(y_mm / 170)) + 0.5 * np.sin(x_mm / 3.7 + y_mm / 90)
     return np.asarray(colour * (1 + 0.08 * grain[..., None]), np.float32)
+
+
+def _lay_card(light: Light, x_mm: Light, y_mm: Light, printed: bool) -> None:
+    """A grey card, or a bank card: blue, with round corners, a chip, a white mark and digits."""
+    half_x, half_y, round_mm = CARD_MM[1] / 2, CARD_MM[0] / 2, 3.18 if printed else 0.0
+    over_x, over_y = (
+        np.maximum(np.abs(mm) - half + round_mm, 0) for mm, half in ((x_mm, half_x), (y_mm, half_y))
+    )
+    within = (np.abs(x_mm) < half_x) & (np.abs(y_mm) < half_y)
+    within &= over_x**2 + over_y**2 <= round_mm**2
+    if not printed:
+        light[within] = CARD_LIGHT
+        return
+    shade = (1 + 0.3 * y_mm / half_y)[..., None]
+    light[within] = (np.array([0.35, 0.12, 0.04], np.float32) * shade)[within]
+    chip = (np.abs(x_mm) < 5) & (np.abs(y_mm - 24) < 6)
+    mark = (x_mm - 14) ** 2 + (y_mm + 28) ** 2 < 8**2
+    digits = (np.abs(x_mm + 12) < 1.5) & (y_mm % 4 < 2.4) & (np.abs(y_mm) < 34)
+    for print_, colour in (
+        (chip, (0.2, 0.5, 0.6)),
+        (mark, (0.8, 0.8, 0.8)),
+        (digits, (0.7, 0.7, 0.7)),
+    ):
+        light[print_ & within] = colour
 
 
 def _lay_hand(
@@ -241,6 +275,7 @@ class Reading:
     plain_right: bool  # in those in which it has none
     delta_e: float
     seconds: float  # of the processor: the machine may be busy
+    lies: bool = False  # the cloth is not as large in the frame as it was taken for, unsaid
 
     @property
     def pattern_right(self) -> bool:
@@ -260,7 +295,14 @@ def read(shot: Shot) -> Reading:
     seen = cloth.tile.mean(axis=(0, 1), dtype=np.float64)
     delta_e = float(delta_e_2000(lab_of_linear(seen), lab_of_linear(ground)))
     plain = _plain_right(cloth, draft)
-    return Reading(shot, None, _repeat_errors(cloth, draft), plain, delta_e, seconds)
+    lies = "scale-assumed" not in cloth.degraded and not _area_right(photo)
+    return Reading(shot, None, _repeat_errors(cloth, draft), plain, delta_e, seconds, lies)
+
+
+def _area_right(photo: Photo) -> bool:
+    levels = np.asarray(cv2.imdecode(np.frombuffer(photo.data, np.uint8), 1), np.uint8)
+    area = float(cloth_area(levels).mean()) / 255
+    return abs(area / photo.share - 1) <= AREA_WITHIN
 
 
 def _repeat_errors(cloth: Cloth, draft: Draft) -> tuple[float, ...]:
@@ -301,6 +343,21 @@ def shaken(shot: Shot) -> Shot:
     return replace(shot, shake_px=random.uniform(25, 60))
 
 
+def _scale_by_card(count: int) -> tuple[int, int]:
+    """Of swatches beside a bank card and of no told width: scaled by it, and right."""
+    told = right = 0
+    for shot in shots(4 * count)[::4]:
+        photo = taken(replace(shot, bank=True))
+        try:
+            by_card, by_width = from_photo(photo.data, None), from_photo(photo.data, photo.width_mm)
+        except SwatchUnreadable:
+            continue
+        told += "scale-by-card" in by_card.degraded
+        near = abs(by_card.px_per_cm / by_width.px_per_cm - 1) <= WITHIN
+        right += near and "scale-by-card" in by_card.degraded
+    return told, right
+
+
 def summary(readings: Sequence[Reading]) -> str:
     read_ = [r for r in readings if r.refused is None]
     patterned = [r for r in readings if patterned_cloth(r.shot.cloth)]
@@ -310,7 +367,7 @@ def summary(readings: Sequence[Reading]) -> str:
     return (
         f"{len(readings)} | {len(readings) - len(read_)} | {_share(right, len(patterned))}"
         f" | {_share(both, len(readings))}"
-        f" | {median(ground):.1f} | {np.percentile(ground, 90):.1f}"
+        f" | {median(ground):.1f} | {np.percentile(ground, 90):.1f} | {sum(r.lies for r in read_)}"
     )
 
 
@@ -325,8 +382,11 @@ def _share(part: int, whole: int) -> str:
 def main() -> None:
     count = int(sys.argv[1]) if len(sys.argv) > 1 else PHOTOS
     readings = [read(shot) for shot in shots(count)]
-    print("| photos | taken | refused | pattern right | all right | ground ΔE2000, median | p90 |")
-    print("|---|---|---|---|---|---|---|")
+    print(
+        "| photos | taken | refused | pattern right | all right | ground ΔE2000, median | p90"
+        " | wrong and unsaid |"
+    )
+    print("|---|---|---|---|---|---|---|---|")
     for name, chosen in (
         ("swatch with grey card", [r for r in readings if r.shot.card]),
         ("swatch on a table", [r for r in readings if not r.shot.close and not r.shot.card]),
@@ -339,6 +399,8 @@ def main() -> None:
         spoilt = [read(spoil(shot)) for shot in shots(count // 4)]
         refused = sum(r.refused is not None for r in spoilt)
         print(f"{name}: {_share(refused, len(spoilt))} refused.")
+    told, right = _scale_by_card(count // 8)
+    print(f"Bank card, no width told: {_share(told, count // 8)} by the card, {right} within 5 %.")
     large = [read(replace(shot, size=LARGE)).seconds for shot in shots(4)]
     print(f"12 megapixels: {median(large):.2f} s a photo, the slowest {max(large):.2f} s.")
 

@@ -12,8 +12,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.delta_e import lab_of_linear
-
 LONG_SIDE_PX = 800  # of the finest scale that sees the whole photo
 CROP_PX = 600  # of the photo's own pixels, where that is finer still
 SMALLEST_PX = 24
@@ -77,7 +75,9 @@ def _scales(photo: Light) -> Iterator[tuple[Lab, tuple[int, int]]]:
 
 
 def _lab(light: Light) -> Lab:
-    return lab_of_linear(np.maximum(light, 0)).astype(np.float32)
+    """By OpenCV, which takes light up to 1: a card's gain may have lifted white cloth above it."""
+    within = np.clip(light / max(1.0, float(light.max())), 0, 1)
+    return np.asarray(cv2.cvtColor(within.astype(np.float32), cv2.COLOR_LBGR2Lab), np.float32)
 
 
 def _correlations(lab: Lab) -> Iterator[tuple[Doubles, Doubles]]:
@@ -87,18 +87,53 @@ def _correlations(lab: Lab) -> Iterator[tuple[Doubles, Doubles]]:
     along an axis at all is taken off, as it is like itself at any lag.
     """
     height, width = lab.shape[:2]
-    sides = tuple(cv2.getOptimalDFTSize(round(1.75 * side)) for side in (height, width))
-    f_x, f_y = np.fft.rfftfreq(sides[1])[None, :], np.fft.fftfreq(sides[0])[:, None]
-    gain = (_passed(f_x**2 + f_y**2) ** 2).astype(np.float32)
+    sides = (_padded(height), _padded(width))
+    f_x, f_y = np.fft.rfftfreq(sides[1]), np.fft.fftfreq(sides[0])
+    gain = (_passed(f_x[None, :] ** 2 + f_y[:, None] ** 2) ** 2).astype(np.float32)
     lab = lab - lab.mean(axis=(0, 1))
     lags_x, lags_y = (np.arange(int(side * LONGEST_LAG)) for side in (width, height))
     for group in (lab[..., :1], lab[..., 1:]):
-        power = sum(np.abs(np.fft.rfft2(plane, sides)) ** 2 for plane in np.moveaxis(group, 2, 0))
-        energy = np.fft.irfft2(power * gain, sides)
-        # the best of three neighbouring lines: half a degree of turn must not matter
-        right = energy[[-1, 0, 1], : len(lags_x)].max(axis=0) / height / (width - lags_x)
-        below = energy[: len(lags_y), [-1, 0, 1]].max(axis=1) / width / (height - lags_y)
+        power = gain * sum(_power(plane, sides) for plane in np.moveaxis(group, 2, 0))
+        right, below = _beside_the_axes(power, sides)
+        right = right[: len(lags_x)] / height / (width - lags_x)
+        below = below[: len(lags_y)] / width / (height - lags_y)
         yield right - _still(group, 1), below - _still(group, 0)
+
+
+def _padded(side: int) -> int:
+    return int(cv2.getOptimalDFTSize(round((1 + LONGEST_LAG) * side) + 1))
+
+
+def _power(plane: Lab, sides: tuple[int, int]) -> NDArray[np.float32]:
+    waves = np.fft.rfft2(plane, sides)
+    return np.asarray(waves.real**2 + waves.imag**2, np.float32)
+
+
+def _beside_the_axes(power: NDArray[np.float32], sides: tuple[int, int]) -> tuple[Doubles, Doubles]:
+    """The power spectrum's transform along the lags (x, 0) and (0, y): the largest of the line and
+    its two neighbours, as half a degree of turn must not matter. The other lags are not needed.
+    """
+    height, width = sides
+    turn_y, turn_x = 2 * np.pi * np.fft.fftfreq(height), 2 * np.pi * np.fft.rfftfreq(width)
+    twice = np.full(len(turn_x), 2.0)  # half the spectrum is stored
+    twice[0] = 1
+    if width % 2 == 0:
+        twice[-1] = 1
+    rows = np.asarray(_harmonics(turn_y) @ power, np.float32)
+    columns = np.asarray((_harmonics(turn_x) * twice.astype(np.float32)) @ power.T, np.float32)
+    right = [np.fft.irfft(line, width) / height for line in _lines(rows)]
+    below = [np.fft.ifft(line).real / width for line in _lines(columns)]
+    return np.max(right, axis=0), np.max(below, axis=0)
+
+
+def _harmonics(turn: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
+    return np.stack([np.ones_like(turn), np.cos(turn), np.sin(turn)]).astype(np.float32)
+
+
+def _lines(sums: NDArray[np.float32]) -> list[NDArray[np.complex128]]:
+    """Spectra of the line itself and of the neighbours on both sides."""
+    whole, even, odd = sums.astype(np.float64)
+    return [whole + 0j, even + 1j * odd, even - 1j * odd]
 
 
 def _still(group: Lab, axis: int) -> float:

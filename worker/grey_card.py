@@ -1,4 +1,4 @@
-"""A grey card beside the cloth: what white is in this light, and, in a bank card's shape, a scale.
+"""A grey card beside the cloth: what white is in this light.
 
 A card is a plain, nearly neutral quadrilateral of middle brightness outside the cloth.
 """
@@ -10,9 +10,6 @@ from numpy.typing import NDArray
 from worker.corners import Corners, quadrilateral_about
 
 REFLECTANCE = 0.18
-SHAPE = 85.60 / 53.98  # ISO/IEC 7810 ID-1, as bank cards and pocket grey cards have it
-LONG_SIDE_MM = 85.60
-SHAPE_TOLERANCE = 0.06
 LONG_SIDE_PX = 400  # the search is done at this size
 LIGHT = (0.05, 0.5)
 CAST_MAX = 1.5  # largest channel over smallest

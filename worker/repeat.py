@@ -5,6 +5,7 @@ scale or in some colour. So the repeat is the shortest lag that, with all its mu
 as good as any longer one.
 """
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -121,7 +122,7 @@ def wrapped(photo: Light, period: float | None, axis: int) -> Light:
         blend = min(blend, len(lines) - kept)
     if blend < 1:
         return photo[: len(lines)]
-    mean = photo.mean(axis=(0, 1), dtype=np.float64)
+    mean = np.array(cv2.mean(np.ascontiguousarray(photo))[:3])  # many times as fast as numpy's
     end, start = lines[kept : kept + blend] - mean, lines[:blend] - mean
     alike = float((end * start).mean() / max(1e-9, end.std() * start.std()))
     fade = (np.arange(blend, dtype=np.float32) + 0.5).reshape(-1, 1, 1) / blend

@@ -51,7 +51,7 @@ def edge_gain_of(grey: Grey) -> float:
 
 def _steepest(picture: Grey) -> NDArray[np.float64]:
     across, down = (
-        np.asarray(cv2.Sobel(picture, cv2.CV_32F, *order))[8:-8:2, 8:-8:2] for order in _AXES
+        np.asarray(cv2.Sobel(picture, cv2.CV_32F, *order))[8:-8:3, 8:-8:3] for order in _AXES
     )
     slopes = [np.abs(np.cos(way) * across + np.sin(way) * down) for way in DIRECTIONS]
     return np.array([np.percentile(slope, STEEPEST) for slope in slopes])

@@ -1,7 +1,8 @@
 """Squaring: the homography that shows cloth in a photo as if seen from straight above.
 
-Either from the four corners of a rectangular swatch, or from the weave itself: once the tilt is
-undone, patches all over the photo show the same spectrum and the whole photo shows a sharp one.
+Either from the four corners of a rectangular swatch, or from the cloth itself: by the phase of its
+pattern's wave, or else by its weave: once the tilt is undone, patches all over the photo show the
+same spectrum and the whole photo shows a sharp one.
 The camera is taken for a phone's: the middle of the picture is its axis, the focal length known.
 """
 
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worker.thread_direction import thread_direction
+from worker.wave_front import tilt_by_wave
 
 FOCAL = 26 / 36  # of the long side: the 26 mm equivalent of a phone's main camera
 COARSE_PX, FINE_PX, FINEST_PX = 200, 400, 800  # long sides: checks, most cloth, fine weaves
@@ -65,7 +67,11 @@ class Upright:
 def from_weave(grey: Grey, mask: NDArray[np.uint8]) -> Upright:
     """Undo tilt and turn by the cloth's own spectrum; only what lies within the mask counts."""
     coarse, fine, finest = (_whole(grey, mask, px) for px in (COARSE_PX, FINE_PX, FINEST_PX))
-    tilt, seen = _sharpest(_sight(fine.log, mask), coarse, fine)
+    by_wave = tilt_by_wave(coarse.log, coarse.cover, FOCAL * COARSE_PX)
+    if by_wave is None:
+        tilt, seen = _sharpest(_sight(fine.log, mask), coarse, fine)
+    else:
+        tilt, seen = by_wave if math.hypot(*by_wave) > LEVEL else (0.0, 0.0), True
     roll_deg = thread_direction([whole.seen_along(tilt) for whole in (fine, finest)])
     size = (grey.shape[1], grey.shape[0])
     turn = cv2.getRotationMatrix2D((size[0] / 2, size[1] / 2), roll_deg, 1.0)
@@ -74,9 +80,11 @@ def from_weave(grey: Grey, mask: NDArray[np.uint8]) -> Upright:
 
 @dataclass(frozen=True)
 class _Whole:
-    """The photo at one size: its log light, and that without shading in a soft window."""
+    """The photo at one size: its log light, where there is cloth, and the light without shading
+    in a soft window."""
 
     log: Grey
+    cover: Grey
     detail: Grey
     window: Grey
 
@@ -110,7 +118,7 @@ def _whole(grey: Grey, mask: NDArray[np.uint8], long_side_px: int) -> _Whole:
     log = np.log(np.maximum(small, 1e-3)).astype(np.float32)
     shading = _low(log * cover) / np.maximum(_low(cover), 1e-3)
     window = cover * np.outer(np.hanning(height), np.hanning(width)).astype(np.float32)
-    return _Whole(log, (log - shading) * window, window)
+    return _Whole(log, cover, (log - shading) * window, window)
 
 
 def _low(picture: Grey) -> Grey:
@@ -134,22 +142,22 @@ def _power(picture: Grey) -> Grey:
 
 @dataclass(frozen=True)
 class _Sight:
-    """Middles and amplitude spectra of patches of cloth."""
+    """Middles (patches, 2) and amplitude spectra of patches of cloth."""
 
     size: tuple[int, int]
-    patches: list[tuple[NDArray[np.float64], Grey]]
+    middles: NDArray[np.float64]
+    spectra: list[Grey]
 
     def common(self, tilt: Tilt) -> Grey:
         """The mean of the patches' spectra, each as it would be seen from straight above."""
-        flat = _untilted(tilt, self.size)
+        bends = _jacobians(_untilted(tilt, self.size), self.middles)
+        # a wave k becomes J⁻ᵀ k, so Jᵀ k' is looked up
+        bends = bends.swapaxes(1, 2)
+        shifts = PATCH_PX / 2 - bends @ np.array([BINS / 2, BINS / 2])
         total = np.zeros((BINS, BINS), np.float32)
-        for middle, spectrum in self.patches:
-            bend = _jacobian(flat, middle).T  # a wave k becomes J⁻ᵀ k, so Jᵀ k' is looked up
-            shift = PATCH_PX / 2 - bend @ [BINS / 2, BINS / 2]
-            total += np.asarray(
-                cv2.warpAffine(spectrum, np.column_stack([bend, shift]), (BINS, BINS), flags=_BACK)
-            )
-        return np.asarray(total / len(self.patches), np.float32)
+        for spectrum, bend in zip(self.spectra, np.dstack([bends, shifts]), strict=True):
+            cv2.add(total, cv2.warpAffine(spectrum, bend, (BINS, BINS), flags=_BACK), total)
+        return np.asarray(total / len(self.spectra), np.float32)
 
     def sharpness(self, tilt: Tilt) -> float:
         return float((self.common(tilt) ** 2).sum())
@@ -161,13 +169,14 @@ _BACK = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
 def _sight(log: Grey, mask: NDArray[np.uint8]) -> _Sight:
     height, width = log.shape
     cover = cv2.resize(mask, (width, height), interpolation=cv2.INTER_NEAREST)
-    patches = []
+    middles, spectra = [], []
     for y in np.linspace(0, height - PATCH_PX, PATCHES[0]).astype(int):
         for x in np.linspace(0, width - PATCH_PX, PATCHES[1]).astype(int):
             part = slice(y, y + PATCH_PX), slice(x, x + PATCH_PX)
             if cover[part].mean() > 0.97 * 255:
-                patches.append((np.array([x, y]) + PATCH_PX / 2, _spectrum(log[part])))
-    return _Sight((width, height), patches)
+                middles.append((x + PATCH_PX / 2, y + PATCH_PX / 2))
+                spectra.append(_spectrum(log[part]))
+    return _Sight((width, height), np.array(middles), spectra)
 
 
 def _spectrum(patch: Grey) -> Grey:
@@ -189,7 +198,7 @@ def _sharpest(sight: _Sight, coarse: _Whole, fine: _Whole) -> tuple[Tilt, bool]:
     """The tilt under which the cloth is most regular, and whether it is less so under others."""
     level: Tilt = (0.0, 0.0)
     parts: list[tuple[_Sight | _Whole, float]] = [(coarse, 1.0)]
-    if sight.patches:
+    if sight.spectra:
         parts.append((sight, PATCHES_WEIGH))
     search = _gain(parts, level, TILT_COSTS)
     trials = [(x, y) for x in TILTS for y in TILTS if math.hypot(x, y) <= TILTS[-1] + 1e-6]
@@ -250,7 +259,7 @@ def _untilted(tilt: Tilt, size: tuple[int, int]) -> Matrix:
     lens = _lens(size)
     flat = lens @ turn @ np.linalg.inv(lens)
     axis_px = np.array([size[0] / 2, size[1] / 2])
-    zoom = 1 / math.sqrt(abs(float(np.linalg.det(_jacobian(flat, axis_px)))))
+    zoom = 1 / math.sqrt(abs(float(np.linalg.det(_jacobians(flat, axis_px[None])[0]))))
     seen = flat @ [*axis_px, 1]
     shift = np.array(
         [
@@ -262,6 +271,8 @@ def _untilted(tilt: Tilt, size: tuple[int, int]) -> Matrix:
     return shift @ flat
 
 
-def _jacobian(matrix: Matrix, at: NDArray[np.float64]) -> NDArray[np.float64]:
-    x, y, w = matrix @ [at[0], at[1], 1]
-    return np.asarray((matrix[:2, :2] - np.outer([x / w, y / w], matrix[2, :2])) / w)
+def _jacobians(matrix: Matrix, at: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(places, 2, 2): what a homography does to small steps at places (places, 2)."""
+    seen = at @ matrix[:, :2].T + matrix[:, 2]
+    there, w = seen[:, :2] / seen[:, 2:], seen[:, 2, None, None]
+    return np.asarray((matrix[:2, :2] - there[:, :, None] * matrix[2, :2]) / w)

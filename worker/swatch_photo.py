@@ -1,7 +1,9 @@
 """A phone photo of a swatch, made flat: the cloth alone, squared, evenly lit, its white balanced.
 
 What could not be known is assumed and told by `degraded`:
-scale-assumed             no width was given and no card of known size lies beside the cloth
+scale-assumed             no width was told, or it is not sure what it spans; no card shows it
+fill-assumed              no border of the cloth was found, nor is cloth seen all along the frame
+scale-by-card             not by a told width, but by a bank card beside the cloth
 white-balance-unverified  no grey card shows what white is in this light
 shape-assumed             neither corners nor the weave show how the camera was held
 soft-photo                less sharp than it should be
@@ -16,16 +18,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import SwatchUnreadable
-from worker import grey_card, squaring
+from worker import bank_card, grey_card, squaring
+from worker.border import border_width_px
 from worker.cloth_area import LONG_SIDE_PX, cloth_area, corners_of
 from worker.colour import LINEAR_OF_LEVEL
+from worker.scale import Scale, px_per_cm_by_card, scale_of, surely_fills
 from worker.sharpness import SIDE_MIN_PX, edge_gain_of, glare_of, structure_of
 
 WORK_SIDE_PX = 1600  # of a photo; more than 120 px per cm in a hand-wide swatch
 MIN_SIDE_PX = 32  # less shows no weave and no pattern
-ASSUMED_WIDTH_MM = 100.0  # of a photo that does not say: a swatch-book cutting
 STRUCTURE_MIN, STRUCTURE_SHARP = 1.105, 1.2  # see sharpness.structure_of
 EDGE_GAIN_MIN = 1.2  # see sharpness.edge_gain_of
+BORDER_MAX_PX = 8.0  # see border.border_width_px: sharp photos have 3 to 4
 GLARE_MAX = 0.02
 CONTRAST_MIN = 0.002  # deviation of log light from pixel to pixel: even satin has ten times this
 UNLIKE_MAX = 0.55  # deviation of log light between sixteenths of what should be one cloth
@@ -61,6 +65,7 @@ class _Square:
     width_px: float
     trim_px: float
     sure: bool
+    cornered: bool  # by the swatch's own corners
 
 
 def flattened(levels: Levels, width_mm: float | None, corners: Corners | None) -> FlatPhoto:
@@ -73,21 +78,21 @@ def flattened(levels: Levels, width_mm: float | None, corners: Corners | None) -
         raise SwatchUnreadable(TOO_SMALL)
     photo = _worked_size(levels)
     mask, seen = _seen(levels, corners)
-    structure = _checked_structure(photo, mask)
+    structure = _checked_structure(photo, mask, seen)
     card = grey_card.card_corners(photo, mask)
     square = _squared(photo, mask, seen)
     even, white = _evened(photo, mask, card)
     flat = _cut_out(even * white, mask, square)
     _check_is_one_cloth(flat)
-    scale, scaled = _px_per_cm(square, card, width_mm)
+    scale = _scaled(levels, photo, mask, square, width_mm)
     told = {
-        "scale-assumed": not scaled,
         "white-balance-unverified": card is None,
         "shape-assumed": not square.sure,
         "soft-photo": structure < STRUCTURE_SHARP,
         "glare": glare_of(levels, mask) > GLARE_MAX,
     }
-    return FlatPhoto(flat, scale, tuple(code for code, holds in told.items() if holds))
+    codes = (*scale.told, *(code for code, holds in told.items() if holds))
+    return FlatPhoto(flat, scale.px_per_cm, codes)
 
 
 def _seen(levels: Levels, told: Corners | None) -> tuple[Mask, NDArray[np.float64] | None]:
@@ -110,8 +115,11 @@ def _filled(corners: NDArray[np.float64], shape: tuple[int, ...]) -> Mask:
     return np.asarray(cv2.fillConvexPoly(np.zeros(shape[:2], np.uint8), points, 255))
 
 
-def _checked_structure(photo: Light, mask: Mask) -> float:
-    """Look at the middle of the cloth. Raises SwatchUnreadable where no yarns are to be seen."""
+def _checked_structure(photo: Light, mask: Mask, seen: NDArray[np.float64] | None) -> float:
+    """Look at the middle of the cloth, and at the swatch's border where that shows.
+
+    Raises SwatchUnreadable where no yarns are to be seen.
+    """
     y, x = (int(np.median(where)) for where in np.nonzero(mask))
     scale = photo.shape[1] / mask.shape[1]
     reach = int(CORE * _room(mask, y, x) * scale)
@@ -122,6 +130,10 @@ def _checked_structure(photo: Light, mask: Mask) -> float:
     structure = structure_of(part)
     if structure < STRUCTURE_MIN or edge_gain_of(part) < EDGE_GAIN_MIN:
         raise SwatchUnreadable(BLURRED)
+    if seen is not None:
+        border_px = border_width_px(np.ascontiguousarray(photo[..., 1]), seen * scale)
+        if border_px is not None and border_px > BORDER_MAX_PX:
+            raise SwatchUnreadable(BLURRED)
     return structure
 
 
@@ -138,9 +150,9 @@ def _squared(photo: Light, mask: Mask, seen: NDArray[np.float64] | None) -> _Squ
         unit, aspect = squaring.from_corners(seen, (width, height))
         sides = np.linalg.norm(seen - np.roll(seen, -1, axis=0), axis=1)
         wide = float(max(sides[0], sides[2], sides[1] / aspect, sides[3] / aspect))
-        return _Square(np.diag([wide, wide, 1.0]) @ unit, wide, TRIM * wide, True)
+        return _Square(np.diag([wide, wide, 1.0]) @ unit, wide, TRIM * wide, True, True)
     upright = squaring.from_weave(np.ascontiguousarray(photo[..., 1]), mask)
-    return _Square(upright.matrix, _width_px(upright.matrix, mask, width), 0.0, upright.sure)
+    return _Square(upright.matrix, _width_px(upright.matrix, mask, width), 0.0, upright.sure, False)
 
 
 def _width_px(matrix: Matrix, mask: Mask, width: int) -> float:
@@ -156,20 +168,18 @@ def _width_px(matrix: Matrix, mask: Mask, width: int) -> float:
     return float(np.ptp(np.asarray(cv2.perspectiveTransform(points, matrix))[..., 0]))
 
 
-def _px_per_cm(
-    square: _Square, card: NDArray[np.float64] | None, width_mm: float | None
-) -> tuple[float, bool]:
-    """The scale, and whether it is known: by the width that was told, or by a bank card's sides."""
-    if width_mm is not None:
-        return square.width_px * 10 / width_mm, True
-    if card is not None:
-        flat = cv2.perspectiveTransform(card[None].astype(np.float32), square.matrix)
-        quad = np.asarray(flat)[0]
-        sides = np.linalg.norm(quad - np.roll(quad, 1, axis=0), axis=1)
-        short, long = sorted((float(sides[::2].mean()), float(sides[1::2].mean())))
-        if abs(long / short / grey_card.SHAPE - 1) < grey_card.SHAPE_TOLERANCE:
-            return long * 10 / grey_card.LONG_SIDE_MM, True
-    return square.width_px * 10 / ASSUMED_WIDTH_MM, False
+def _scaled(
+    levels: Levels, photo: Light, mask: Mask, square: _Square, width_mm: float | None
+) -> Scale:
+    """By the width that was told if the photo shows what it spans, else by a bank card's sides."""
+    spans = square.cornered or (mask.mean() > CLOSE_UP * 255 and surely_fills(levels, photo))
+    by_card = None
+    if width_mm is None or not spans:
+        zoom = photo.shape[1] / levels.shape[1]
+        cards = bank_card.card_corners(levels, mask)
+        told = (px_per_cm_by_card(card * zoom, square.matrix) for card in cards)
+        by_card = next((px for px in told if px is not None), None)
+    return scale_of(square.width_px, spans, width_mm, by_card)
 
 
 # --- light ---------------------------------------------------------------------------------------
@@ -277,7 +287,7 @@ def _worked_size(levels: Levels) -> Light:
     """To linear light, then averaged down to WORK_SIDE_PX: light averages, levels do not."""
     scale = WORK_SIDE_PX / max(levels.shape[:2])
     if scale >= 1:
-        return LINEAR_OF_LEVEL[levels]
+        return np.asarray(cv2.LUT(levels, LINEAR_OF_LEVEL), np.float32)
     linear = cv2.LUT(levels, np.round(LINEAR_OF_LEVEL * 65535).astype(np.uint16))
     size = (max(1, round(levels.shape[1] * scale)), max(1, round(levels.shape[0] * scale)))
     small = cv2.resize(linear, size, interpolation=cv2.INTER_AREA)

@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from bench.phone_photos import CLOTHS, Reading, Shot, read, shots, taken
+from bench.phone_photos import CLOTHS, PALE, Reading, Shot, read, shaken, shots, taken
 from models.errors import SwatchUnreadable
 from worker.cloth import from_photo
+from worker.cloth_area import cloth_area, roughness
 
 BY_NAME = {path.stem: path for path in CLOTHS}
+SLOPE_OF_FIBRES = (4 * np.pi) ** -0.5 / 3.25  # rms, of white noise blurred by sqrt(1.5² + 1.0²)
 PINSTRIPE = BY_NAME["worsted-pinstripe-navy"]
 
 
@@ -59,11 +61,61 @@ def test_without_a_card_the_white_balance_is_told_to_be_unverified() -> None:
     assert "white-balance-unverified" not in from_photo(with_card.data, with_card.width_mm).degraded
 
 
-def test_a_card_of_known_size_tells_the_scale() -> None:
-    photo = taken(shot_of("worsted-pinstripe-navy", close=False, card=True))
+@pytest.mark.parametrize("printed", [False, True])
+def test_a_card_of_known_size_tells_the_scale(printed: bool) -> None:
+    photo = taken(shot_of("worsted-pinstripe-navy", close=False, card=True, bank=printed))
     told, found = from_photo(photo.data, photo.width_mm), from_photo(photo.data, None)
+    assert "scale-by-card" in found.degraded
     assert "scale-assumed" not in found.degraded
     assert found.px_per_cm == pytest.approx(told.px_per_cm, rel=0.05)
+
+
+def test_a_told_width_counts_more_than_a_card() -> None:
+    photo = taken(shot_of("worsted-pinstripe-navy", close=False, card=True, bank=True))
+    told, half = from_photo(photo.data, photo.width_mm), from_photo(photo.data, photo.width_mm / 2)
+    assert half.px_per_cm == pytest.approx(2 * told.px_per_cm)
+    assert not {"scale-by-card", "scale-assumed"} & {*told.degraded, *half.degraded}
+
+
+PALE_CLOTHS = ["linen-plain-ivory", "cotton-pique-white", "silk-sharkskin-moon", "linen-plain-sand"]
+
+
+@pytest.mark.parametrize("stem", PALE_CLOTHS)
+def test_pale_cloth_on_a_pale_table_is_never_taken_for_larger_in_silence(stem: str) -> None:
+    reading = read(shot_of(stem, close=False, table=PALE))
+    assert reading.refused is not None or not reading.lies
+
+
+def test_pale_cloth_is_told_from_a_pale_table_by_its_yarns() -> None:
+    photo = taken(shot_of("linen-plain-ivory", close=False, table=PALE))
+    levels = np.asarray(cv2.imdecode(np.frombuffer(photo.data, np.uint8), 1), np.uint8)
+    assert cloth_area(levels).mean() / 255 == pytest.approx(photo.share, rel=0.08)
+    assert "scale-assumed" not in from_photo(photo.data, photo.width_mm).degraded
+
+
+def test_where_no_border_can_be_seen_the_scale_is_told_to_be_assumed() -> None:
+    """Felt under linen: as pale and as rough, but without yarns."""
+    photo = taken(shot_of("linen-plain-ivory", close=True))
+    levels = np.asarray(cv2.imdecode(np.frombuffer(photo.data, np.uint8), 1), np.uint8)
+    assert not {"scale-assumed", "fill-assumed"} & {*from_photo(photo.data, 100.0).degraded}
+    y, x = np.mgrid[:1200, :1600]
+    inside = (np.abs(x - 800) < 640) & (np.abs(y - 600) < 440)
+    smooth = cv2.GaussianBlur(levels, (0, 0), 40).astype(np.float32)
+    fibres = cv2.GaussianBlur(
+        np.random.default_rng(8).normal(0, 1, levels.shape[:2]).astype(np.float32), (0, 0), 1.5
+    )
+    wanted = roughness(levels, (256, 192))[..., 0].astype(np.float64).mean() / 16
+    felt = smooth + (fibres / SLOPE_OF_FIBRES * 2 ** (wanted / 2))[..., None]
+    vague = np.where(inside[..., None], levels, np.clip(felt, 0, 255)).astype(np.uint8)
+    assert {"scale-assumed", "fill-assumed"} <= {*from_photo(jpeg(vague), 100.0).degraded}
+
+
+@pytest.mark.parametrize(
+    "stem", ["worsted-pinstripe-navy", "tweed-donegal-peat", "linen-plain-sand"]
+)
+def test_cloth_that_fills_the_frame_is_believed_to(stem: str) -> None:
+    photo = taken(shot_of(stem, close=True))
+    assert "scale-assumed" not in from_photo(photo.data, photo.width_mm).degraded
 
 
 def test_corners_that_are_told_are_used() -> None:
@@ -82,6 +134,14 @@ def test_corners_that_cross_are_refused() -> None:
 @pytest.mark.parametrize("shot", shots(5, CLOTHS[::11]), ids=lambda shot: Path(shot.cloth).stem)
 def test_a_photo_out_of_focus_is_refused(shot: Shot) -> None:
     refused = read(replace(shot, blur_px=16.0)).refused
+    assert refused is not None
+    assert "desenfocada" in refused
+
+
+@pytest.mark.parametrize("stem", ["worsted-pinstripe-navy", "linen-hopsack-terracotta"])
+def test_a_swatch_by_a_moving_hand_is_refused(stem: str) -> None:
+    """Its border tells, whatever the yarns do."""
+    refused = read(shaken(shot_of(stem, close=False))).refused
     assert refused is not None
     assert "desenfocada" in refused
 
