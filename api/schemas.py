@@ -8,6 +8,7 @@ from fastapi import Path
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from models.letter import NOISE_SEED_MAX
+from models.profiles import Failure, Profile
 
 Identifier = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
 Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"\S")]
@@ -36,6 +37,15 @@ OneLine = AfterValidator(_without_controls)
 Text = Annotated[str, Field(max_length=200), OneLine]
 LineName = Annotated[Name, OneLine]
 SwatchCode = Annotated[str, Field(max_length=100), OneLine]
+
+
+class ErrorRead(BaseModel):
+    code: str
+    detail: str
+
+
+def error_read(failure: Failure | None) -> ErrorRead | None:
+    return None if failure is None else ErrorRead(code=failure.code, detail=failure.detail)
 
 
 class Strict(BaseModel):
@@ -120,6 +130,13 @@ class ColorRead(BaseModel):
     fabric_family_id: int
     created_at: datetime
     updated_at: datetime
+
+
+class ColorDetail(ColorRead):
+    """One fabric, with what its swatch shows: null until a worker has read it."""
+
+    profile: Profile | None
+    profile_error: ErrorRead | None
 
 
 class FabricRead(BaseModel):
@@ -212,11 +229,6 @@ class GenerationCreate(Strict):
     quality: Literal["preview", "final"] = "final"
 
 
-class ErrorRead(BaseModel):
-    code: str
-    detail: str
-
-
 class OrderedFabric(BaseModel):
     family_id: str
     color_id: str
@@ -292,3 +304,5 @@ class SwatchRead(BaseModel):
     height: int
     width_mm: float | None
     expires_at: datetime
+    profile: Profile | None
+    profile_error: ErrorRead | None

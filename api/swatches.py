@@ -12,6 +12,7 @@ import secrets
 import threading
 from dataclasses import dataclass
 from typing import Annotated
+from uuid import UUID
 
 from fastapi import APIRouter, Depends, Form, Response, UploadFile
 from PIL import Image, ImageCms, ImageOps
@@ -19,8 +20,9 @@ from PIL import Image, ImageCms, ImageOps
 from api.auth import PLACE_ORDERS, ShopNeeds
 from api.deps import Address, BaseUrl, Transaction, count_against_limit
 from api.files import link
-from api.schemas import SwatchRead
-from models import swatches
+from api.schemas import SwatchRead, error_read
+from models import profiles, swatches
+from models.database import Session
 from models.errors import InvalidInput
 from models.settings import settings
 from models.storage import storage
@@ -169,12 +171,25 @@ def upload(
 ) -> SwatchRead:
     """Upload a photo of cloth; it can be ordered until `expires_at`."""
     swatch = keep_photo(session, address, read_capped(file), width_mm)
-    response.headers["Location"] = (url := link(base, swatch.object_key))
+    response.headers["Location"] = link(base, swatch.object_key)
+    return _swatch(session, base, swatch)
+
+
+@router.get("/{id}", dependencies=[Depends(ShopNeeds(PLACE_ORDERS))])
+def read(session: Transaction, base: BaseUrl, id: UUID) -> SwatchRead:
+    """An uploaded photo, with what it shows: its `profile` is null until a worker has read it."""
+    return _swatch(session, base, swatches.read(session, id))
+
+
+def _swatch(session: Session, base: str, swatch: swatches.Swatch) -> SwatchRead:
+    told = profiles.reading(session, swatch)
     return SwatchRead(
         id=swatch.id,
-        url=url,
+        url=link(base, swatch.object_key),
         width=swatch.width_px,
         height=swatch.height_px,
         width_mm=swatch.width_mm,
         expires_at=swatch.expires_at,
+        profile=told.profile,
+        profile_error=error_read(told.failure),
     )

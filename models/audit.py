@@ -25,7 +25,7 @@ AUDITED = {  # table: the subject's kind
 }
 SECRET = {"password_hash", "token_sha256"}
 HIDDEN = "•••"
-UNTOLD = {"created_at", "updated_at"}
+UNTOLD = {"created_at", "updated_at", "profile"}  # nobody's change
 NAMES = ("username", "display_name", "name", "cut")  # the first that a row has is what it is called
 SYSTEM = "system"  # seeds and commands
 

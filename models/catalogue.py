@@ -14,6 +14,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column, relationship, selecti
 
 from models.base import Base, CreatedAt, IntegerKey, UpdatedAt
 from models.errors import Conflict, InvalidInput, NotFound
+from models.profiles import PROFILE_CHECK, Profiled, SwatchLetter
 from models.storage import PUBLIC_PREFIX
 
 Row = TypeVar("Row")
@@ -55,7 +56,7 @@ class FabricFamily(Base):
     )
 
 
-class Fabric(Base):
+class Fabric(Profiled, Base):
     """One cloth that can be ordered; `color_id` on the wire. The swatch is its tile or photo."""
 
     __tablename__ = "fabrics"
@@ -69,6 +70,7 @@ class Fabric(Base):
             name="swatch_whole",
         ),
         CheckConstraint("swatch_width_mm > 0", name="swatch_width_mm"),
+        CheckConstraint(PROFILE_CHECK.format(swatch="swatch_key"), name="profile"),
         CheckConstraint("weight_g_m2 > 0", name="weight_g_m2"),
         CheckConstraint("pattern IN ('plain', 'stripe', 'check', 'texture')", name="pattern"),
         Index(None, "fabric_family_id"),
@@ -94,6 +96,13 @@ class Fabric(Base):
     created_at: Mapped[CreatedAt]
     updated_at: Mapped[UpdatedAt]
     family: Mapped[FabricFamily] = relationship(back_populates="fabrics")
+
+    @property
+    def swatch_letter(self) -> SwatchLetter | None:
+        if self.swatch_key is None:
+            return None
+        names = ("swatch_key", "swatch_sha256", "swatch_kind", "swatch_width_mm")
+        return SwatchLetter.model_validate({name: getattr(self, name) for name in names})
 
 
 class Look(Base):

@@ -18,6 +18,9 @@ attempts left, and fail it after the last.
 
 A job with a leader waits: the same picture is being rendered for somebody else. It is completed
 with its leader, or takes its place if the leader ends without a picture.
+
+A job without an order reads a swatch. It is claimed, retried, failed and expired as all are; how it
+is enqueued and completed is in models/profiles.py.
 """
 
 import json
@@ -72,6 +75,7 @@ class Job(Base):
             name="status",
         ),
         CheckConstraint("stage IN ('draft', 'final')", name="stage"),
+        CheckConstraint("num_nulls(generation_id, cut, stage) IN (0, 3)", name="order"),
         CheckConstraint("(status = 'processing') = (claim IS NOT NULL)", name="claimed"),
         CheckConstraint("(claim IS NULL) = (lease_until IS NULL)", name="leased"),
         CheckConstraint(
@@ -121,16 +125,24 @@ class Job(Base):
             postgresql_where=text("status = 'pending' AND deadline IS NOT NULL"),
         ),
         Index("jobs_generation", "generation_id", "cut", "stage", unique=True),
+        Index(
+            "jobs_profiles",
+            "fingerprint",
+            unique=True,
+            postgresql_where=text("generation_id IS NULL"),
+        ),
         Index("jobs_image", "image_id", postgresql_where=text("image_id IS NOT NULL")),
         {"postgresql_with": {"fillfactor": "80"}},
     )
 
     # written once
     id: Mapped[UuidKey]
-    generation_id: Mapped[UUID] = mapped_column(ForeignKey("generations.id", ondelete="CASCADE"))
+    generation_id: Mapped[UUID | None] = mapped_column(
+        ForeignKey("generations.id", ondelete="CASCADE")
+    )
     owner: Mapped[str]
-    cut: Mapped[str]
-    stage: Mapped[str]
+    cut: Mapped[str | None]
+    stage: Mapped[str | None]
     engine: Mapped[str]
     letter: Mapped[dict[str, Any]] = mapped_column(JSON)  # read whole: smaller than JSONB
     fingerprint: Mapped[str]
@@ -212,15 +224,21 @@ class NewJob:
 
 
 @dataclass(frozen=True)
-class Claim:
+class Held:
     """The right to settle one job, until the lease ends or it is settled."""
 
     claim: UUID
     job_id: UUID
-    generation_id: UUID
     engine: str
     fingerprint: str
     attempts: int
+
+
+@dataclass(frozen=True)
+class Claim(Held):
+    """The right to settle one job of an order."""
+
+    generation_id: UUID
     letter: Letter
 
 
@@ -545,7 +563,7 @@ RETURNING jobs.id, status
 """)
 
 
-def retry(session: Executor, held: Claim, error_code: str, error: str) -> None:
+def retry(session: Executor, held: Held, error_code: str, error: str) -> None:
     """Infrastructure broke: again later, on any worker. Raises LeaseLost."""
     limits = {"base_seconds": BACKOFF_BASE_SECONDS, "cap_seconds": BACKOFF_CAP_SECONDS}
     _end(session, RETRY, held, "retry", error_code=error_code, error=error, **limits)
@@ -563,7 +581,7 @@ RETURNING jobs.id, status
 """)
 
 
-def fail(session: Executor, held: Claim, error_code: str, error: str) -> None:
+def fail(session: Executor, held: Held, error_code: str, error: str) -> None:
     """The order itself cannot be rendered; trying again would not help. Raises LeaseLost."""
     _end(session, FAIL, held, "fail", error_code=error_code, error=error)
 
@@ -780,7 +798,7 @@ def _settle(session: Executor, statement: TextClause, held: Claim, **values: Any
         raise LeaseLost(f"job {held.job_id} is no longer held by claim {held.claim}")
 
 
-def _end(session: Executor, statement: TextClause, held: Claim, verb: str, **values: Any) -> None:
+def _end(session: Executor, statement: TextClause, held: Held, verb: str, **values: Any) -> None:
     """Settle without a picture; if that was the end of the job, a follower takes its place."""
     row = session.execute(statement, {"claim": held.claim, "verb": verb} | values).one_or_none()
     if row is None:

@@ -102,6 +102,7 @@ class Settings(BaseSettings):
     lease_seconds: float = Field(default=15.0, ge=1, le=600)
     max_attempts: int = Field(default=3, ge=1, le=10)
     share_results: bool = True  # equal orders are rendered once and answered from the stored image
+    profile_swatches: bool = True  # idle workers read what swatches show
 
     # The photoreal engines. Names known from the older system; empty: the profile's own value.
     generator_mode: Literal["inpaint", "full", "mock"] | None = None  # known name of FINAL_ENGINE

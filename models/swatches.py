@@ -7,19 +7,21 @@ from sqlalchemy import CheckConstraint, ColumnElement, func, select, text
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from models.base import Base, CreatedAt, UuidKey, uuid7
-from models.errors import InvalidInput
+from models.errors import InvalidInput, NotFound
+from models.profiles import PROFILE_CHECK, Profiled, SwatchLetter
 from models.settings import settings
 
 GONE = "Esa muestra ya no está disponible; vuelve a subir la foto."
 
 
-class Swatch(Base):
+class Swatch(Profiled, Base):
     """One uploaded photo, re-encoded by us. The object key is unguessable and ours."""
 
     __tablename__ = "swatches"
     __table_args__ = (
         CheckConstraint("width_px > 0 AND height_px > 0", name="size"),
         CheckConstraint("width_mm > 0", name="width_mm"),
+        CheckConstraint(PROFILE_CHECK.format(swatch="object_key"), name="profile"),
     )
 
     id: Mapped[UuidKey]
@@ -30,6 +32,15 @@ class Swatch(Base):
     width_mm: Mapped[float | None]  # how wide the photo is in the cloth; None: not known
     created_at: Mapped[CreatedAt]
     expires_at: Mapped[datetime]
+
+    @property
+    def swatch_letter(self) -> SwatchLetter:
+        return SwatchLetter(
+            swatch_key=self.object_key,
+            swatch_sha256=self.sha256,
+            swatch_kind="photo",
+            swatch_width_mm=self.width_mm,
+        )
 
 
 def add(
@@ -60,6 +71,14 @@ def uploaded(session: Session, id: UUID) -> Swatch:
     swatch = session.get(Swatch, id)
     if swatch is None:
         raise InvalidInput(GONE, "swatch_id")
+    return swatch
+
+
+def read(session: Session, id: UUID) -> Swatch:
+    """An upload that may have expired. Raises NotFound."""
+    swatch = session.get(Swatch, id)
+    if swatch is None:
+        raise NotFound(GONE)
     return swatch
 
 

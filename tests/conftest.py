@@ -42,6 +42,7 @@ os.environ |= {
     "ORDERS_PER_MINUTE": "100000",
     "UPLOADS_PER_MINUTE": "100000",
     "SHARE_RESULTS": "false",  # most tests order the same cloth again and again
+    "PROFILE_SWATCHES": "false",  # tests count jobs; those of profiles read swatches themselves
 }
 
 import psycopg  # noqa: E402

@@ -18,6 +18,7 @@ from worker import overlays
 from worker.bell import Bell
 from worker.engines import Engine, ShowingEngine, engine_named
 from worker.loop import Loop, Unfit
+from worker.swatch_reader import SwatchReader
 from worker.watermark import Watermark
 
 log = logging.getLogger("worker")
@@ -35,7 +36,8 @@ def main() -> None:
     overlays.publish(storage(), LOOKS)
     watermark = Watermark(settings().watermark_path)
     engines = _engines()
-    loop = Loop(name, engines, storage(), watermark, stopping, _device(engines))
+    pastime = SwatchReader(name, storage()).read_when_due
+    loop = Loop(name, engines, storage(), watermark, stopping, _device(engines), pastime)
     log.info("ready", extra={"worker": name, "engines": list(loop.engines)})
     unfit = _run(loop, bell)
     _say_goodbye(name, unfit)

@@ -8,7 +8,6 @@ lease lost           nothing: the job is no longer ours
 """
 
 import contextlib
-import hashlib
 import logging
 import random
 import threading
@@ -18,13 +17,7 @@ from uuid import UUID, uuid4
 
 from models import queue, workers
 from models.database import Executor, one_statement, transaction
-from models.errors import (
-    DatabaseUnavailable,
-    LeaseLost,
-    NotFound,
-    StylistError,
-    SwatchUnreadable,
-)
+from models.errors import DatabaseUnavailable, LeaseLost, StylistError
 from models.letter import Letter
 from models.settings import ROOT, settings
 from models.storage import Storage
@@ -33,6 +26,7 @@ from worker.engines import BatchEngine, Engine, Order, Rendering, ShowingEngine
 from worker.lease import Lease, Leases, Stopping
 from worker.previews import Previews
 from worker.publish import publish
+from worker.swatch_file import stored_swatch
 from worker.truth import TruthCheck
 from worker.watermark import Watermark
 
@@ -60,7 +54,9 @@ class Loop:
         watermark: Watermark,
         stopping: threading.Event,
         device: str = "cpu",
+        pastime: Callable[[], bool] = lambda: False,
     ) -> None:
+        """`pastime` is what to do where no picture is wanted; True: it did some work."""
         self.name = name
         self.device = device
         self.engines = {engine.name: engine for engine in engines}
@@ -68,6 +64,7 @@ class Loop:
         self.watermark = watermark
         self.truth = TruthCheck(ROOT / "assets" / "looks")
         self.stopping = stopping
+        self.pastime = pastime
         self._warm: str | None = None  # the engine that rendered last: its weights are in memory
         self._failures_in_a_row = 0
         self._beat_at = -BEAT_SECONDS
@@ -83,7 +80,7 @@ class Loop:
             bell.listen()
             try:
                 self._beat()
-                worked = self.work_once()
+                worked = self.work_once() or self.pastime()
             except DatabaseUnavailable:
                 log.warning("database away, trying again", exc_info=True)
                 worked = False
@@ -226,13 +223,7 @@ class Loop:
         """The ordered cloth's own bytes or an error: never another cloth."""
         if letter.swatch_key is None:
             return None
-        try:
-            content = self.storage.get(letter.swatch_key)
-        except NotFound:
-            raise SwatchUnreadable("La muestra de la tela ya no está guardada.") from None
-        if hashlib.sha256(content).hexdigest() != letter.swatch_sha256:
-            raise SwatchUnreadable("La muestra guardada no es la que se pidió.")
-        return content
+        return stored_swatch(self.storage, letter.swatch_key, letter.swatch_sha256)
 
     def _settle(
         self, held: queue.Claim, verb: str, move: Callable[[Executor, queue.Claim], None]

@@ -1,5 +1,8 @@
-"""Swatch files: JPEG, PNG or WebP bytes to pixels, however broken or large they claim to be."""
+"""Swatch files: bytes as they are stored, proved to be the ones that were meant; and JPEG, PNG or
+WebP bytes to pixels, however broken or large they claim to be.
+"""
 
+import hashlib
 import struct
 from collections.abc import Iterator
 
@@ -7,9 +10,22 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models.errors import SwatchUnreadable
+from models.errors import NotFound, SwatchUnreadable
+from models.storage import Storage
 
 MAX_PIXELS = 40_000_000
+
+
+def stored_swatch(storage: Storage, key: str, sha256: str | None) -> bytes:
+    """The bytes under a key if they are those of this hash. Raises SwatchUnreadable, never takes
+    another cloth, and StorageError."""
+    try:
+        content = storage.get(key)
+    except NotFound:
+        raise SwatchUnreadable("La muestra de la tela ya no está guardada.") from None
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise SwatchUnreadable("La muestra guardada no es la que se pidió.")
+    return content
 
 
 def levels_of(data: bytes) -> NDArray[np.uint8]:

@@ -16,7 +16,7 @@ from api.fabrics import FabricChange
 from api.pages.console import HOME, STRINGS, back, page
 from api.schemas import ColorCreate, FabricCreate
 from api.swatches import clean_photo, read_capped
-from models import catalogue, undo
+from models import catalogue, profiles, undo
 from models.catalogue import EditedMeanwhile, Fabric, FabricFamily, Page
 from models.errors import Conflict, InvalidInput, StylistError
 
@@ -250,6 +250,7 @@ def _fabric_page(
         principal,
         status=status_of(error) if error else 200,
         fabric=row,
+        read=None if row is None else profiles.reading(session, row),
         fields=fields,
         families=catalogue.list_families(session, Page(FAMILIES_MOST)),
         may_edit=principal.may(WRITE_CATALOGUE),

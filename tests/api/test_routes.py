@@ -61,6 +61,7 @@ TABLE: dict[str, str | Shop] = {
     "PUT /api/v1/images/{id}/star": Shop(PLACE),
     "DELETE /api/v1/images/{id}/star": Shop(PLACE),
     "POST /api/v1/swatches": Shop(PLACE),
+    "GET /api/v1/swatches/{id}": Shop(PLACE),
     "GET /metrics": Shop(WATCH),
     "GET /api/v1/families": SEE,
     "POST /api/v1/families": EDIT,

@@ -263,6 +263,7 @@ def real_pod(pod: Pod, bucket: S3Fake, migrated: str) -> Pod:
         "FINAL_ENGINE": "drape",
         "LEASE_SECONDS": "300",  # a step may take long where ten others want the same core
         "RESTARTS_MAX": "0",
+        "PROFILE_SWATCHES": "false",  # the bucket has none
     }
     return pod
 
