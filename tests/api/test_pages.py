@@ -12,7 +12,7 @@ import httpx
 import pytest
 from sqlalchemy import select
 
-from api.pages import bundle, floor
+from api.pages import bundle, environment, floor
 from models import database
 from models.catalogue import Fabric, FabricFamily
 
@@ -108,6 +108,16 @@ def test_every_fabric_shows_its_woven_thumbnail_and_its_code(
 def test_every_cut_and_both_together_can_be_chosen(page: Document) -> None:
     cuts = [a["value"] for a in page.all("input") if a.get("name") == "cut"]
     assert cuts == ["recto", "cruzado", "tres-piezas", "esmoquin", "ambos"]
+
+
+def test_there_is_one_head_and_one_way_to_read_templates() -> None:
+    heads = [
+        path.name for path in environment.TEMPLATES.rglob("*.html") if "<head>" in path.read_text()
+    ]
+    assert heads == ["document.html"]
+    pages = Path(floor.__file__).parent
+    makers = [path.name for path in pages.glob("*.py") if "= Environment(" in path.read_text()]
+    assert makers == ["environment.py"]
 
 
 def test_no_sentence_is_a_method_of_its_table(page: Document) -> None:

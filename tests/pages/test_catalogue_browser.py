@@ -1,5 +1,6 @@
 """The console's catalogue in Debian's Chromium: fabrics are dragged to another family."""
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -67,6 +68,7 @@ def drag(page: Page, id: int, family: int) -> None:
     expect(target).to_be_visible()
     target.hover()
     target.hover()  # some browsers tell a drag of its target at its second move only
+    expect(target).to_have_class(re.compile("drop-over"))
     page.mouse.up()
     expect(page.get_by_role("heading", level=1)).to_have_text("Lo que se cambió")
 
