@@ -19,7 +19,7 @@ from bench.queue_peers import PEERS_PYTHON
 from bench.server import POSTGRES
 from bench.table import Finding, table
 
-HOUSE = ("drape", "order", "startup")
+HOUSE = ("drape", "moire", "order", "startup")
 QUEUE = ("recovery", "wal", "claims", "queue_peers", "pick_up", "polling", "swaps")
 PEERS = "from importlib.metadata import version as v; print(*(f'{n} {v(n)}' for n in %r), sep=', ')"
 

@@ -17,16 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.letter import Letter
-from worker.cloth import Cloth, from_hex, resampled
+from worker.cloth import Cloth, from_hex
 from worker.colour import toned
 from worker.engines import Picture
-from worker.engines.drape import (
-    BLUR_PX,
-    EIGHT_ROOKS,
-    TILE_RESOLUTION,
-    DrapeEngine,
-    Offsets,
-)
+from worker.engines.drape import EIGHT_ROOKS, DrapeEngine, Offsets, shown_tile
 from worker.engines.drape_surface import lit_level, matt_light, polish_of
 from worker.looks import Look, load_look
 
@@ -40,7 +34,7 @@ Floats = NDArray[np.float64]
 
 def plain_picture(look: Look, cloth: Cloth, pairs: Offsets = EIGHT_ROOKS) -> Picture:
     """The drape engine's maths in plain numpy, 64-bit: slow, and nothing in it is clever."""
-    tile = resampled(cloth, TILE_RESOLUTION * look.px_per_cm, BLUR_PX / look.px_per_cm)
+    tile = shown_tile(cloth, look.px_per_cm)
     offsets = [(dx, dy) for pair in pairs for dx, dy in (pair, (-pair[0], -pair[1]))] or [
         (0.0, 0.0)
     ]

@@ -21,6 +21,7 @@ from worker.swatch_photo import flattened
 
 WIDTH_RANGE_MM = (1.0, 5000.0)
 TWILL_PX_PER_CM = 40.0
+ROLL_OFF = 0.3  # of the finest waves that are kept: over which they fade out
 
 Light = NDArray[np.float32]  # (height, width, 3): linear light, BGR
 
@@ -76,9 +77,12 @@ def from_hex(colour: str) -> Cloth:
     return Cloth(tile.astype(np.float32), TWILL_PX_PER_CM, "plain", ("no-swatch",))
 
 
-def resampled(cloth: Cloth, px_per_cm: float, blur_cm: float) -> Light:
+def resampled(
+    cloth: Cloth, px_per_cm: float, blur_cm: float, finest_per_cm: float = math.inf
+) -> Light:
     """The tile low-passed by a Gaussian of sigma `blur_cm`, at no more than `px_per_cm`.
 
+    Of waves about `finest_per_cm` half is left (raised cosine), of much finer ones nothing.
     Done in the tile's Fourier series, so it wraps exactly and keeps the mean exactly. The new size
     is rounded to whole pixels; the tile's extent in centimetres stays `cloth.size_cm`.
     """
@@ -92,7 +96,9 @@ def resampled(cloth: Cloth, px_per_cm: float, blur_cm: float) -> Light:
     spectrum = spectrum[waves_y.astype(np.intp)]
     wide_cm, high_cm = cloth.size_cm
     per_cm = (waves_x / wide_cm) ** 2 + ((waves_y / high_cm) ** 2)[:, None]
-    spectrum *= np.exp(-2 * (math.pi * blur_cm) ** 2 * per_cm)[..., None]
+    beyond = np.clip((np.sqrt(per_cm) / finest_per_cm - 1) / ROLL_OFF + 0.5, 0, 1)
+    gain = np.exp(-2 * (math.pi * blur_cm) ** 2 * per_cm) * (1 + np.cos(math.pi * beyond)) / 2
+    spectrum *= gain[..., None]
     tile = np.fft.irfft2(spectrum, (new_h, new_w), axes=(0, 1)) * (new_w * new_h / width / height)
     return np.asarray(np.maximum(tile, 0), np.float32)
 

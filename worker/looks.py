@@ -219,19 +219,23 @@ def _panel_keys(about: dict[str, Any], panels: NDArray[np.uint8]) -> Mapping[int
 
 
 def _cloth_rows(images: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    panels, shade = images["panels.png"], images["shade.png"]
-    at = np.flatnonzero(panels)
+    at = np.flatnonzero(images["panels.png"])
     if not at.size:
         raise InvalidInput("panels.png: ningún píxel es tela")
-    gleam = images.get(OPTIONAL)
+    left, top, width, height = cv2.boundingRect(images["panels.png"])
+    part = {name: image[top : top + height, left : left + width] for name, image in images.items()}
+    inside = np.flatnonzero(part["panels.png"])
+    shade, base = _taken(part["shade.png"], inside), _taken(part["base.png"], inside)
+    gleam = part.get(OPTIONAL)
     rows = {
-        "light": in_rows(light_of_shade(np.arange(256))[shade.ravel()[at]]),
-        "under": in_rows(LINEAR_OF_LEVEL[images["base.png"].reshape(-1, 3)[at]]),
-        "gleam": in_rows((gleam_of_shade()[shade] if gleam is None else gleam).ravel()[at]),
+        "light": cv2.LUT(shade, light_of_shade(np.arange(256))),
+        "under": cv2.LUT(base, LINEAR_OF_LEVEL),
+        "gleam": cv2.LUT(shade, gleam_of_shade()) if gleam is None else _taken(gleam, inside),
     }
-    across, down = _neighbours(panels), _neighbours(panels.T)
+    rows["light"].reshape(-1)[at.size :] = 0
+    across, down = _neighbours(part["panels.png"]), _neighbours(part["panels.png"].T)
     with ThreadPoolExecutor(2) as pool:
-        axes = pool.map(lambda axis: _axis(axis, images[f"{axis}.png"], at, across, down), "uv")
+        axes = pool.map(lambda axis: _axis(axis, part[f"{axis}.png"], inside, across, down), "uv")
         return {"at": at} | rows | next(axes) | next(axes)
 
 
@@ -262,7 +266,7 @@ def _axis(
         f"{name}_dx": _derivative(cm, across),
         f"{name}_dy": _derivative(cm.T, down).T,
     }
-    return {key: in_rows(picture.ravel()[at]) for key, picture in pictures.items()}
+    return {key: _taken(picture, at) for key, picture in pictures.items()}
 
 
 def _derivative(cm: NDArray[np.float32], neighbours: Neighbours) -> NDArray[np.float32]:
@@ -274,6 +278,16 @@ def _derivative(cm: NDArray[np.float32], neighbours: Neighbours) -> NDArray[np.f
     total[:, 1:] += step
     total *= weight
     return np.clip(total, -MAX_CM_PER_PX, MAX_CM_PER_PX, out=total)
+
+
+def _taken(picture: NDArray[Any], at: NDArray[np.intp]) -> NDArray[Any]:
+    """The pixels at flat places of a picture as rows, zeros after the last."""
+    channels = picture.shape[2:]
+    rows = np.empty((-(-len(at) // ROW), ROW, *channels), picture.dtype)
+    flat = rows.reshape(-1, *channels)
+    np.take(picture.reshape(-1, *channels), at, axis=0, out=flat[: len(at)], mode="clip")
+    flat[len(at) :] = 0
+    return rows
 
 
 def in_rows(values: NDArray[Any]) -> NDArray[Any]:

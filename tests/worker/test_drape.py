@@ -13,6 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 from bench.drape import letter_for, plain_picture
+from bench.moire import moire
 from models.errors import LookUnavailable, SwatchUnreadable
 from models.letter import Letter
 from worker.cloth import from_hex, from_photo, from_tile
@@ -288,6 +289,19 @@ def test_a_three_piece_shows_its_waistcoat(looks: dict[str, Look]) -> None:
     look = looks["tres-piezas"]
     shown = {look.panel_keys[number] for number in np.unique(look.panels) if number}
     assert {"rvest", "lvest"} <= shown
+
+
+@pytest.mark.parametrize("shown", [1, 2], ids=["100 %", "50 %"])
+def test_a_weave_too_fine_for_the_pixels_leaves_no_moire(
+    looks: dict[str, Look], shown: int
+) -> None:
+    tile = weave(
+        load_draft(CLOTHS / "worsted-nailhead-steel.toml")
+    )  # 7.5 waves a cm, pixels show 6
+    cloth = from_tile(tile.png(), tile.width_mm)
+    draped, plainly = (moire(looks["recto"], cloth, filtered, shown) for filtered in (True, False))
+    assert draped[1] < 0.005
+    assert plainly[1] > 20 * draped[1]
 
 
 def stripes_and_grain(

@@ -47,6 +47,7 @@ EIGHT_ROOKS: Offsets = (
 CENTRE: Offsets = ()  # one sample per pixel, without anti-aliasing
 TILE_RESOLUTION = 2.0  # prepared tile pixels per picture pixel: bilinear sampling blurs no detail
 BLUR_PX = 0.3  # low-pass of the tile, sigma in picture pixels; the taps average the rest
+FINEST_PER_PX = 0.5  # waves that pixels can show; finer ones would come back as moiré
 BAND_ROWS = 48  # of ROW cloth pixels; with fewer, calling costs more than computing
 CLOTHS_KEPT = 16  # prepared; a hand-wide one is about 1 MB
 DOUBLED_KEPT = 2  # looks at twice their size, of some 250 MB each
@@ -212,10 +213,19 @@ def cloth_of(letter: Letter, swatch: bytes | None) -> Cloth:
     return cloths.from_photo(swatch, letter.swatch_width_mm)
 
 
+def shown_tile(cloth: Cloth, picture_px_per_cm: float) -> Array:
+    """The cloth's tile, low-passed to what a picture of this resolution can show."""
+    return cloths.resampled(
+        cloth,
+        TILE_RESOLUTION * picture_px_per_cm,
+        BLUR_PX / picture_px_per_cm,
+        FINEST_PER_PX * picture_px_per_cm,
+    )
+
+
 def bolt_of(cloth: Cloth, picture_px_per_cm: float) -> Bolt:
-    """Low-pass a cloth to what a picture of this resolution can show."""
-    resolution = TILE_RESOLUTION * picture_px_per_cm
-    tile = cloths.resampled(cloth, resolution, BLUR_PX / picture_px_per_cm)
+    """Make a cloth ready for pictures of this resolution."""
+    tile = shown_tile(cloth, picture_px_per_cm)
     size_px = (tile.shape[1], tile.shape[0])
     px_per_cm = max(px / cm for px, cm in zip(size_px, cloth.size_cm, strict=True))
     margin = math.ceil(MAX_CM_PER_PX * px_per_cm) + 1  # no sample lies farther from the middle
