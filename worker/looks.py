@@ -7,6 +7,7 @@ gleam.png may be missing: then the light tells where the cloth gleams.
 
 import hashlib
 import json
+import sys
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -295,3 +296,9 @@ def in_rows(values: NDArray[Any]) -> NDArray[Any]:
     rows = np.zeros((-(-len(values) // ROW), ROW, *values.shape[1:]), values.dtype)
     rows.reshape(-1, *values.shape[1:])[: len(values)] = values
     return rows
+
+
+if __name__ == "__main__":
+    from worker.photo_look.command import main
+
+    sys.exit(main())
