@@ -89,7 +89,13 @@ def _seeds(places: Doubles, random: np.random.Generator) -> Doubles:
 
 
 def _nearest(places: Doubles, middles: Doubles) -> NDArray[np.intp]:
-    return np.asarray(((places[:, None] - middles) ** 2).sum(axis=2).argmin(axis=1))
+    return np.asarray(_apart_squared(places, middles).argmin(axis=1))
+
+
+def _apart_squared(places: Doubles, others: Doubles) -> Doubles:
+    """(places, others): squared distances, by the matrix product that is quickest."""
+    own = (places**2).sum(axis=1)[:, None] + (others**2).sum(axis=1)
+    return np.asarray(own - 2 * places @ others.T)
 
 
 def _merged(middles: Doubles, counts: NDArray[np.intp]) -> NDArray[np.intp]:
@@ -134,7 +140,7 @@ def _is_mixture(tint: Doubles, one: Doubles, other: Doubles) -> bool:
 def _usual(sample: Doubles) -> Doubles:
     """The light that most of the sample is like: its mean would lean to the borders."""
     places = oklab_of_linear(sample)
-    near = ((places[:, None] - places[None, :USUAL]) ** 2).sum(axis=2) < ALIKE**2
+    near = _apart_squared(places, places[:USUAL]) < ALIKE**2
     return np.asarray(sample[near[:, near.sum(axis=0).argmax()]].mean(axis=0))
 
 
