@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from api.auth import READ_CATALOGUE, WRITE_CATALOGUE, Needs
 from api.deps import BaseUrl, Transaction
@@ -47,7 +47,13 @@ Part = Annotated[str | None, Query(max_length=200)]
 router = APIRouter(prefix="/api/v1", tags=["catalogue"])
 
 
-class FabricCreate(Strict):
+class Exact(Strict):
+    """A body whose numbers are numbers: "3" and true are not."""
+
+    model_config = ConfigDict(strict=True)
+
+
+class FabricCreate(Exact):
     """What is known of the cloth; null where it is not."""
 
     fabric_family_id: RowId
@@ -63,7 +69,7 @@ class FabricCreate(Strict):
     pattern: Pattern | None = None
 
 
-class FabricChange(Strict):
+class FabricChange(Exact):
     """Some of it anew. A null forgets what was known of the cloth, and else changes nothing."""
 
     fabric_family_id: RowId | None = None
@@ -97,7 +103,7 @@ class FabricRead(BaseModel):
     updated_at: datetime
 
 
-class FamilyCreate(Strict):
+class FamilyCreate(Exact):
     """`sort` is where the sales floor shows it."""
 
     family_id: Identifier
@@ -106,7 +112,7 @@ class FamilyCreate(Strict):
     sort: Sort = 0
 
 
-class FamilyChange(Strict):
+class FamilyChange(Exact):
     """Some of it anew; a null changes nothing."""
 
     family_id: Identifier | None = None

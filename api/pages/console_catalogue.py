@@ -355,7 +355,7 @@ def _family_page(
 def _checked(kind: type[BaseModel], fields: dict[str, Any]) -> dict[str, Any]:
     """By the rules of the JSON API. Raises InvalidInput in the words of the field."""
     try:
-        return kind.model_validate(fields).model_dump()
+        return kind.model_validate(fields, strict=False).model_dump()  # a form sends text
     except ValidationError as error:
         field = str(error.errors()[0]["loc"][0])
         raise InvalidInput(STRINGS["catalogue"]["invalid"][field], field) from None

@@ -119,6 +119,7 @@ def test_a_family_that_got_a_fabric_meanwhile_is_not_deleted(
     "wrong",
     [
         {"weight_g_m2": 0},
+        {"weight_g_m2": "280"},
         {"swatch_width_mm": 1},
         {"pattern": "espiga"},
         {"mill": "a\x00b"},
