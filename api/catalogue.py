@@ -12,7 +12,6 @@ from api.files import PUBLIC_PREFIX, key_of, link
 from api.if_match import FABRIC_AS_READ, FAMILY_AS_READ, etag
 from api.schemas import (
     ColorCreate,
-    ColorDetail,
     ColorMove,
     ColorPatch,
     ColorRead,
@@ -22,10 +21,9 @@ from api.schemas import (
     RowKey,
     RowStatus,
     StatusPatch,
-    error_read,
 )
 from api.swatches import clean_photo, read_capped
-from models import catalogue, profiles, swatches
+from models import catalogue, swatches
 from models.catalogue import Page
 from models.database import Session
 from models.errors import InvalidInput, NotFound
@@ -126,15 +124,10 @@ def list_fabrics(
 
 
 @router.get("/colors/{id}", dependencies=MAY_READ)
-def read_fabric(id: Id, session: Transaction, base: BaseUrl, response: Response) -> ColorDetail:
+def read_fabric(id: Id, session: Transaction, base: BaseUrl, response: Response) -> ColorRead:
     found = catalogue.fabric(session, id)
     response.headers["ETag"] = etag(found)
-    told = profiles.reading(session, found)
-    return ColorDetail(
-        **_fabric(base, found).model_dump(),
-        profile=told.profile,
-        profile_error=error_read(told.failure),
-    )
+    return _fabric(base, found)
 
 
 @router.patch("/colors/{id}", dependencies=[*MAY_WRITE, FABRIC_AS_READ])

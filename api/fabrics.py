@@ -19,6 +19,7 @@ from api.schemas import (
     Identifier,
     LineName,
     Pattern,
+    ProfileTold,
     RowId,
     RowKey,
     RowStatus,
@@ -27,8 +28,9 @@ from api.schemas import (
     Text,
     WeightGsm,
     WidthMm,
+    told_of,
 )
-from models import catalogue
+from models import catalogue, profiles
 from models.catalogue import Fabric, FabricFamily, Page
 
 MAY_READ, MAY_WRITE = [Depends(Needs(READ_CATALOGUE))], [Depends(Needs(WRITE_CATALOGUE))]
@@ -101,6 +103,10 @@ class FabricRead(BaseModel):
     pattern: str | None
     created_at: datetime
     updated_at: datetime
+
+
+class FabricProfiled(FabricRead, ProfileTold):
+    """A fabric with what its swatch shows."""
 
 
 class FamilyCreate(Exact):
@@ -196,8 +202,13 @@ def create_fabric(
 
 
 @router.get("/fabrics/{id}", dependencies=MAY_READ)
-def read_fabric(id: RowKey, session: Transaction, base: BaseUrl, response: Response) -> FabricRead:
-    return _fabric_told(base, catalogue.fabric(session, id), response)
+def read_fabric(
+    id: RowKey, session: Transaction, base: BaseUrl, response: Response
+) -> FabricProfiled:
+    """A fabric, with what its swatch shows: its `profile` is null until a worker has read it."""
+    row = catalogue.fabric(session, id)
+    told = told_of(profiles.reading(session, row))
+    return FabricProfiled(**_fabric_told(base, row, response).model_dump(), **told)
 
 
 @router.patch("/fabrics/{id}", dependencies=TO_FABRIC, responses=REFUSED)

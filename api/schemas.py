@@ -8,7 +8,7 @@ from fastapi import Path
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from models.letter import NOISE_SEED_MAX
-from models.profiles import Failure, Profile
+from models.profiles import Profile, Reading
 
 Identifier = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
 Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"\S")]
@@ -44,8 +44,18 @@ class ErrorRead(BaseModel):
     detail: str
 
 
-def error_read(failure: Failure | None) -> ErrorRead | None:
-    return None if failure is None else ErrorRead(code=failure.code, detail=failure.detail)
+class ProfileTold(BaseModel):
+    """What a swatch shows: null until a worker has read it; or why it could not."""
+
+    profile: Profile | None
+    profile_error: ErrorRead | None
+
+
+def told_of(reading: Reading) -> dict[str, Any]:
+    """The fields of ProfileTold."""
+    failure = reading.failure
+    error = None if failure is None else ErrorRead(code=failure.code, detail=failure.detail)
+    return {"profile": reading.profile, "profile_error": error}
 
 
 class Strict(BaseModel):
@@ -130,13 +140,6 @@ class ColorRead(BaseModel):
     fabric_family_id: int
     created_at: datetime
     updated_at: datetime
-
-
-class ColorDetail(ColorRead):
-    """One fabric, with what its swatch shows: null until a worker has read it."""
-
-    profile: Profile | None
-    profile_error: ErrorRead | None
 
 
 class FabricRead(BaseModel):
@@ -304,5 +307,7 @@ class SwatchRead(BaseModel):
     height: int
     width_mm: float | None
     expires_at: datetime
-    profile: Profile | None
-    profile_error: ErrorRead | None
+
+
+class SwatchProfiled(SwatchRead, ProfileTold):
+    """An upload with what it shows."""

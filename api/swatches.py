@@ -20,9 +20,8 @@ from PIL import Image, ImageCms, ImageOps
 from api.auth import PLACE_ORDERS, ShopNeeds
 from api.deps import Address, BaseUrl, Transaction, count_against_limit
 from api.files import link
-from api.schemas import SwatchRead, error_read
+from api.schemas import SwatchProfiled, SwatchRead, told_of
 from models import profiles, swatches
-from models.database import Session
 from models.errors import InvalidInput
 from models.settings import settings
 from models.storage import storage
@@ -172,17 +171,18 @@ def upload(
     """Upload a photo of cloth; it can be ordered until `expires_at`."""
     swatch = keep_photo(session, address, read_capped(file), width_mm)
     response.headers["Location"] = link(base, swatch.object_key)
-    return _swatch(session, base, swatch)
+    return _swatch(base, swatch)
 
 
 @router.get("/{id}", dependencies=[Depends(ShopNeeds(PLACE_ORDERS))])
-def read(session: Transaction, base: BaseUrl, id: UUID) -> SwatchRead:
+def read(session: Transaction, base: BaseUrl, id: UUID) -> SwatchProfiled:
     """An uploaded photo, with what it shows: its `profile` is null until a worker has read it."""
-    return _swatch(session, base, swatches.read(session, id))
+    swatch = swatches.read(session, id)
+    told = told_of(profiles.reading(session, swatch))
+    return SwatchProfiled(**_swatch(base, swatch).model_dump(), **told)
 
 
-def _swatch(session: Session, base: str, swatch: swatches.Swatch) -> SwatchRead:
-    told = profiles.reading(session, swatch)
+def _swatch(base: str, swatch: swatches.Swatch) -> SwatchRead:
     return SwatchRead(
         id=swatch.id,
         url=link(base, swatch.object_key),
@@ -190,6 +190,4 @@ def _swatch(session: Session, base: str, swatch: swatches.Swatch) -> SwatchRead:
         height=swatch.height_px,
         width_mm=swatch.width_mm,
         expires_at=swatch.expires_at,
-        profile=told.profile,
-        profile_error=error_read(told.failure),
     )

@@ -17,6 +17,7 @@ FACTS = {
     "weight_g_m2": 280,
     "pattern": "check",
 }
+UNREAD = {"profile": None, "profile_error": None}  # what one fabric tells beside what lists do
 
 
 @pytest.fixture
@@ -56,7 +57,7 @@ def test_a_fabric_is_told_with_all_that_is_known_of_it(
 ) -> None:
     assert {name: fabric[name] for name in FACTS} == FACTS
     assert fabric["hex_value"] == "#A0A0A0"
-    assert owner.get(at("fabrics", fabric)).json() == fabric
+    assert owner.get(at("fabrics", fabric)).json() == fabric | UNREAD
     assert owner.get("/api/v1/fabrics", params={"q": "PR-01"}).json() == [fabric]
     assert owner.get("/api/v1/fabrics", params={"family_id": "de-prueba"}).json() == [fabric]
 
@@ -135,7 +136,7 @@ def test_what_no_cloth_is_like_is_refused(
     here = at("fabrics", fabric)
     refused = owner.patch(here, json=wrong, headers=tag(owner, here))
     assert problem(refused, 422) == "invalid-input"
-    assert owner.get(here).json() == fabric
+    assert owner.get(here).json() == fabric | UNREAD
 
 
 def test_a_fabric_goes_to_no_family_that_is_not(
