@@ -331,16 +331,17 @@ def direction_of_change(dx: NDArray[Any], dy: NDArray[Any]) -> float:
 def test_what_was_assumed_and_what_was_used_is_told(
     engine: DrapeEngine, looks: dict[str, Look]
 ) -> None:
-    look, data = looks["recto"], striped_photo(".png")
+    tile = weave(load_draft(CLOTHS / "jacketing-houndstooth-tobacco.toml"))
+    look, data = looks["recto"], tile.png()
     plain = engine.render(letter_for(look), None, no_tick)
     assert plain.degraded == ("no-swatch",)
     unscaled = engine.render(with_swatch(look, data, width_mm=None), data, no_tick)
     assert "scale-assumed" in unscaled.degraded
-    scaled = engine.render(with_swatch(look, data), data, no_tick)
+    scaled = engine.render(with_swatch(look, data, tile.width_mm), data, no_tick)
     assert "scale-assumed" not in scaled.degraded
     assert scaled.recipe["look_version"] == look.version
     assert scaled.recipe["cloth"] == "photo"
-    assert scaled.recipe["cloth_px_per_cm"] == 100
+    assert scaled.recipe["cloth_px_per_cm"] == pytest.approx(tile.px_per_cm, rel=1e-3)
     assert scaled.recipe["taps"] == 8
     assert (scaled.recipe["sheen"], scaled.recipe["roughness"]) == (
         ASSUMED.sheen,
