@@ -1,8 +1,8 @@
 """Coverage: how much of each pixel is cloth, and what lies beside the cloth where it ends.
 
 The mask bounds the cloth; at its rim the photo itself tells how much is cloth: a pixel there lies
-between the colour of the cloth farther in and that of what lies beside. Where the two are alike,
-the mask is believed.
+between the colour of the cloth farther in and that of what lies beside. The more these two are
+alike, or the cloth itself is of several colours, the more the mask is believed.
 """
 
 from dataclasses import dataclass
@@ -20,6 +20,7 @@ RIM_PX = 3.5  # from the mask's outside: what may lie on both
 INSIDE_PX, BESIDE_PX = 5.0, 2.5  # so far from the rim a colour is the cloth's own, or not at all
 REACH_PX = 2.5  # sigma
 CONTRAST_MIN = 0.02  # squared distance in linear light below which the two are not told apart
+MANY_COLOURED = 30.0  # weight of the cloth's own variance against that distance
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,18 +39,17 @@ def coverage_of(photo: Array, mask: NDArray[np.uint8]) -> Coverage:
     inside, outside = depth >= INSIDE_PX, away >= BESIDE_PX
     if not (rim.any() and inside.any() and outside.any()):
         return Coverage(share, photo)
-    behind, cloth = (
-        blurred(photo, there.astype(np.float32), (REACH_PX, REACH_PX))
-        for there in (outside, inside)
-    )
+    behind = _mean(photo, outside)
+    cloth, squared = _mean(photo, inside)[rim], _mean(photo * photo, inside)[rim]
+    apart = cloth - behind[rim]
+    contrast = (apart**2).sum(axis=1)
+    between = ((photo[rim] - behind[rim]) * apart).sum(axis=1) / np.maximum(contrast, CONTRAST_MIN)
+    variance = np.maximum(squared - cloth * cloth, 0).sum(axis=1)
+    sure = np.where(contrast > CONTRAST_MIN, contrast / (contrast + MANY_COLOURED * variance), 0)
     alpha = share.copy()
-    alpha[rim] = _between(photo[rim], behind[rim], cloth[rim], share[rim])
+    alpha[rim] += sure * (np.clip(between, 0, 1) - share[rim])
     return Coverage(alpha, behind)
 
 
-def _between(seen: Array, behind: Array, cloth: Array, otherwise: Array) -> Array:
-    """How far colours (n, 3) lie on the way from one to the other, 0..1."""
-    apart = cloth - behind
-    contrast = (apart**2).sum(axis=1)
-    share = ((seen - behind) * apart).sum(axis=1) / np.maximum(contrast, CONTRAST_MIN)
-    return np.where(contrast > CONTRAST_MIN, np.clip(share, 0, 1), otherwise)
+def _mean(values: Array, there: NDArray[np.bool_]) -> Array:
+    return blurred(values, there.astype(np.float32), (REACH_PX, REACH_PX))
