@@ -11,7 +11,7 @@ from worker.corners import Corners
 
 REACH_PX = 56  # to both sides of a border, in a photo 1600 px long
 PLACES = 48  # along each side
-STEP_MIN = 0.3  # of log light between cloth and table: less shows no border
+STEP_MIN = 0.15  # of log light between cloth and table: less shows no border
 
 Grey = NDArray[np.float32]
 

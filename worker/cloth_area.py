@@ -13,7 +13,7 @@ from models.errors import SwatchUnreadable
 from worker.corners import Corners, quadrilateral_along
 
 LONG_SIDE_PX = 256  # the search is done at this size
-MIDDLE = 0.28  # of width and height
+MIDDLES = (0.28, 0.12)  # of width and height; the larger sees more of a pattern
 RIM = 0.06
 GROWTHS = 3
 RARE = 0.08  # a stripe's colour may be so much rarer than the ground's
@@ -26,6 +26,9 @@ ODDS_MIN = -1.0  # log: cloth may be somewhat rarer than rim among pixels of a l
 ROUGHNESS_DOUBTED = 0.7  # so much of roughness's log odds is no evidence: distance changes it too
 AREA_MIN = 0.06  # of the photo
 FILL_MIN = 0.84  # of the swatch's quadrilateral is cloth
+SPILL_MAX = 0.02  # of its area may be taken for cloth beyond its sides
+FRAME_MIN = 0.97  # of the frame: cloth that fills it
+PANE_MAX = 0.25  # of what was seen first: a pane of a check, not the cloth
 NOT_IN_THE_MIDDLE = (
     "No se distingue una tela en el centro de la foto: acerca la cámara y centra la muestra."
 )
@@ -40,12 +43,29 @@ def cloth_area(levels: Levels) -> Mask:
     small = cv2.resize(levels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     lab = np.asarray(cv2.cvtColor(small, cv2.COLOR_BGR2Lab), np.uint8)
     rough = roughness(levels, (small.shape[1], small.shape[0]))
-    mask = _middle(lab.shape)
-    for _ in range(GROWTHS):  # what was found tells the cloth's colours farther from the lamp
-        mask = _piece_in_the_middle(_alike(lab, rough, mask))
+    mask = _grown(lab, rough, MIDDLES[0])
+    if not _clear(mask):  # something else may lie in the middle, too
+        narrower = _grown(lab, rough, MIDDLES[1])
+        if _clear(narrower) and narrower.mean() > PANE_MAX * mask.mean():
+            mask = narrower
     if mask.mean() < AREA_MIN * 255:
         raise SwatchUnreadable(NOT_IN_THE_MIDDLE)
     return mask
+
+
+def _grown(lab: Levels, rough: Levels, middle: float) -> Mask:
+    mask = _middle(lab.shape, middle)
+    for _ in range(GROWTHS):  # what was found tells the cloth's colours farther from the lamp
+        mask = _piece_in_the_middle(_alike(lab, rough, mask))
+    return mask
+
+
+def _clear(mask: Mask) -> bool:
+    """Whether cloth fills the frame, or a quadrilateral that it does not leave."""
+    if mask.mean() > FRAME_MIN * 255:
+        return True
+    corners = corners_of(mask)
+    return corners is not None and spill(mask, corners) < SPILL_MAX
 
 
 def roughness(levels: Levels, size: tuple[int, int]) -> Levels:
@@ -76,9 +96,9 @@ def _steepness(grey: NDArray[np.float32], size: tuple[int, int]) -> Levels:
 _AXES = ((1, 0), (0, 1))
 
 
-def _middle(shape: tuple[int, ...]) -> Mask:
+def _middle(shape: tuple[int, ...], share: float) -> Mask:
     height, width = shape[:2]
-    top, left = round(height * (1 - MIDDLE) / 2), round(width * (1 - MIDDLE) / 2)
+    top, left = round(height * (1 - share) / 2), round(width * (1 - share) / 2)
     mask = np.zeros((height, width), np.uint8)
     mask[top : height - top, left : width - left] = 255
     return mask
@@ -139,7 +159,16 @@ def _piece_in_the_middle(mask: Mask) -> Mask:
     return np.asarray(cv2.drawContours(np.zeros_like(mask), outlines, -1, 255, -1), np.uint8)
 
 
+def spill(mask: Mask, corners: Corners) -> float:
+    """How much was taken for cloth beyond a swatch's sides, as a share of the swatch."""
+    swatch = cv2.fillConvexPoly(np.zeros_like(mask), np.rint(corners).astype(np.int32), 255)
+    beyond = (mask > 0) & (np.asarray(cv2.dilate(swatch, np.ones((7, 7), np.uint8))) == 0)
+    return float(beyond.sum() / max(1, np.count_nonzero(swatch)))
+
+
 def corners_of(mask: Mask) -> Corners | None:
     """The four corners of a swatch that lies whole in the picture, or nearly, in px of the mask."""
+    if not mask.any():
+        return None
     found = quadrilateral_along(mask)
     return None if found is None or found[1] < FILL_MIN else found[0]

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from models.errors import SwatchUnreadable
 from worker import bank_card, grey_card, squaring
 from worker.border import border_width_px
-from worker.cloth_area import LONG_SIDE_PX, cloth_area, corners_of
+from worker.cloth_area import LONG_SIDE_PX, SPILL_MAX, cloth_area, corners_of, spill
 from worker.colour import LINEAR_OF_LEVEL
 from worker.scale import Scale, px_per_cm_by_card, scale_of, surely_fills
 from worker.sharpness import SIDE_MIN_PX, edge_gain_of, glare_of, structure_of
@@ -65,7 +65,6 @@ class _Square:
     width_px: float
     trim_px: float
     sure: bool
-    cornered: bool  # by the swatch's own corners
 
 
 def flattened(levels: Levels, width_mm: float | None, corners: Corners | None) -> FlatPhoto:
@@ -77,14 +76,15 @@ def flattened(levels: Levels, width_mm: float | None, corners: Corners | None) -
     if min(levels.shape[:2]) < MIN_SIDE_PX:
         raise SwatchUnreadable(TOO_SMALL)
     photo = _worked_size(levels)
-    mask, seen = _seen(levels, corners)
+    mask, seen, sure = _seen(levels, corners)
     structure = _checked_structure(photo, mask, seen)
     card = grey_card.card_corners(photo, mask)
     square = _squared(photo, mask, seen)
     even, white = _evened(photo, mask, card)
     flat = _cut_out(even * white, mask, square)
     _check_is_one_cloth(flat)
-    scale = _scaled(levels, photo, mask, square, width_mm)
+    spans = sure or (mask.mean() > CLOSE_UP * 255 and surely_fills(levels, photo))
+    scale = _scaled(levels, mask, square, width_mm, spans)
     told = {
         "white-balance-unverified": card is None,
         "shape-assumed": not square.sure,
@@ -95,19 +95,22 @@ def flattened(levels: Levels, width_mm: float | None, corners: Corners | None) -
     return FlatPhoto(flat, scale.px_per_cm, codes)
 
 
-def _seen(levels: Levels, told: Corners | None) -> tuple[Mask, NDArray[np.float64] | None]:
-    """Where the cloth is, and the swatch's corners in px of that mask if they show."""
+def _seen(levels: Levels, told: Corners | None) -> tuple[Mask, NDArray[np.float64] | None, bool]:
+    """Where the cloth is, and the swatch's corners in px of that mask if they show, and whether
+    they are sure: nothing beyond them looks like cloth."""
     if told is None:
         mask = cloth_area(levels)
         seen = corners_of(mask)
-        return (mask, None) if seen is None else (mask & _filled(seen, mask.shape), seen)
+        if seen is None:
+            return mask, None, False
+        return mask & _filled(seen, mask.shape), seen, spill(mask, seen) < SPILL_MAX
     scale = LONG_SIDE_PX / max(levels.shape[:2])
     height, width = (round(side * scale) for side in levels.shape[:2])
     seen = np.array(told) * [width, height]
     points = np.rint(seen).astype(np.int32)
     if len(points) != 4 or not cv2.isContourConvex(points) or cv2.contourArea(points) < 64:
         raise SwatchUnreadable(CROSSED)
-    return _filled(seen, (height, width)), seen
+    return _filled(seen, (height, width)), seen, True
 
 
 def _filled(corners: NDArray[np.float64], shape: tuple[int, ...]) -> Mask:
@@ -150,9 +153,9 @@ def _squared(photo: Light, mask: Mask, seen: NDArray[np.float64] | None) -> _Squ
         unit, aspect = squaring.from_corners(seen, (width, height))
         sides = np.linalg.norm(seen - np.roll(seen, -1, axis=0), axis=1)
         wide = float(max(sides[0], sides[2], sides[1] / aspect, sides[3] / aspect))
-        return _Square(np.diag([wide, wide, 1.0]) @ unit, wide, TRIM * wide, True, True)
+        return _Square(np.diag([wide, wide, 1.0]) @ unit, wide, TRIM * wide, True)
     upright = squaring.from_weave(np.ascontiguousarray(photo[..., 1]), mask)
-    return _Square(upright.matrix, _width_px(upright.matrix, mask, width), 0.0, upright.sure, False)
+    return _Square(upright.matrix, _width_px(upright.matrix, mask, width), 0.0, upright.sure)
 
 
 def _width_px(matrix: Matrix, mask: Mask, width: int) -> float:
@@ -169,13 +172,12 @@ def _width_px(matrix: Matrix, mask: Mask, width: int) -> float:
 
 
 def _scaled(
-    levels: Levels, photo: Light, mask: Mask, square: _Square, width_mm: float | None
+    levels: Levels, mask: Mask, square: _Square, width_mm: float | None, spans: bool
 ) -> Scale:
     """By the width that was told if the photo shows what it spans, else by a bank card's sides."""
-    spans = square.cornered or (mask.mean() > CLOSE_UP * 255 and surely_fills(levels, photo))
     by_card = None
     if width_mm is None or not spans:
-        zoom = photo.shape[1] / levels.shape[1]
+        zoom = min(1.0, WORK_SIDE_PX / max(levels.shape[:2]))
         cards = bank_card.card_corners(levels, mask)
         told = (px_per_cm_by_card(card * zoom, square.matrix) for card in cards)
         by_card = next((px for px in told if px is not None), None)
