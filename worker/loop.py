@@ -80,12 +80,20 @@ class Loop:
             bell.listen()
             try:
                 self._beat()
-                worked = self.work_once() or self.pastime()
+                worked = self.work_once() or self._pass_time()
             except DatabaseUnavailable:
                 log.warning("database away, trying again", exc_info=True)
                 worked = False
             if not worked:
                 bell.wait(self._pause_seconds())
+
+    def _pass_time(self) -> bool:
+        """Who ordered lately orders again, and must not wait for something that has time."""
+        return not self._worked_lately and self.pastime()
+
+    @property
+    def _worked_lately(self) -> bool:
+        return time.monotonic() - self._worked_at < BUSY_AFTER_WORK_SECONDS
 
     def work_once(self) -> bool:
         """Claim and finish one job; False when there was none."""
@@ -265,8 +273,7 @@ class Loop:
     def _pause_seconds(self) -> float:
         """Poll faster while there was work lately or somebody else has some. Up to 30 % sooner, at
         random, so that workers spread out; never later than the settings promise."""
-        lately = time.monotonic() - self._worked_at < BUSY_AFTER_WORK_SECONDS
-        busy = lately or self._others_work
+        busy = self._worked_lately or self._others_work
         seconds = min(settings().poll_seconds, BUSY_POLL_SECONDS if busy else BEAT_SECONDS)
         return seconds * random.uniform(0.7, 1.0)  # noqa: S311
 

@@ -15,7 +15,7 @@ from models.profiles import Profile, Reading
 from tests.orders import let_backoff_pass, let_leases_lapse, place, sql
 from tests.wire import a_photo
 from tests.workers import drape_loop
-from worker import swatch_reader
+from worker import loop, swatch_reader
 from worker.bell import Bell
 from worker.cloth import Cloth
 from worker.profile import profile_of
@@ -160,27 +160,42 @@ def test_reading_can_be_switched_off(setting: Callable[..., None]) -> None:
 
 
 class Silence:
-    """A bell that never rings."""
+    """A bell that never rings; the worker goes home when it would wait."""
+
+    def __init__(self, stopping: threading.Event) -> None:
+        self._stopping = stopping
 
     def listen(self) -> None:
         """Nobody is there."""
 
     def wait(self, seconds: float) -> None:
-        """Nobody waits."""
+        self._stopping.set()
 
 
-def test_a_worker_reads_when_no_picture_is_wanted(pinstripe: int) -> None:
+def work_until_idle() -> list[Any]:
+    """A worker with an order, until it would wait; the order's status at each look for swatches."""
     place()
-    stopping = threading.Event()
     seen: list[Any] = []
 
     def pastime() -> bool:
         seen.append(sql("SELECT status FROM jobs WHERE engine = 'drape'"))
-        stopping.set()
         return reader().read_once()
 
-    loop = drape_loop(stopping)
-    loop.pastime = pastime
-    loop.run(cast(Bell, Silence()))
-    assert seen == ["completed"]
+    stopping = threading.Event()
+    worker = drape_loop(stopping)
+    worker.pastime = pastime
+    worker.run(cast(Bell, Silence(stopping)))
+    return seen
+
+
+def test_a_worker_reads_when_no_picture_is_wanted(
+    pinstripe: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "BUSY_AFTER_WORK_SECONDS", 0.0)
+    assert set(work_until_idle()) == {"completed"}
     assert reading_of(pinstripe).profile is not None
+
+
+def test_a_worker_that_rendered_lately_leaves_swatches_alone(pinstripe: int) -> None:
+    assert work_until_idle() == []
+    assert reading_of(pinstripe).profile is None
