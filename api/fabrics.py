@@ -40,7 +40,6 @@ REFUSED: dict[int | str, dict[str, Any]] = {
     412: {"description": "somebody else has written since it was read"},
     428: {"description": "no If-Match"},
 }
-UNKNOWN = ("swatch_code", "swatch_width_mm", "mill", "composition", "weight_g_m2", "pattern")
 Sort = Annotated[int, Field(ge=0, le=10_000)]
 Limit = Annotated[int, Query(ge=1, le=200)]
 Offset = Annotated[int, Query(ge=0, le=1_000_000)]
@@ -55,14 +54,9 @@ class Exact(Strict):
     model_config = ConfigDict(strict=True)
 
 
-class FabricCreate(Exact):
-    """What is known of the cloth; null where it is not."""
+class Facts(Exact):
+    """What is known of a cloth; null where it is not."""
 
-    fabric_family_id: RowId
-    color_id: Identifier
-    name: LineName
-    hex_value: Hex
-    status: RowStatus = "active"
     swatch_code: SwatchCode | None = None
     swatch_width_mm: WidthMm | None = None
     mill: Text | None = None
@@ -71,7 +65,17 @@ class FabricCreate(Exact):
     pattern: Pattern | None = None
 
 
-class FabricChange(Exact):
+class FabricCreate(Facts):
+    """A fabric and what is known of its cloth."""
+
+    fabric_family_id: RowId
+    color_id: Identifier
+    name: LineName
+    hex_value: Hex
+    status: RowStatus = "active"
+
+
+class FabricChange(Facts):
     """Some of it anew. A null forgets what was known of the cloth, and else changes nothing."""
 
     fabric_family_id: RowId | None = None
@@ -79,12 +83,6 @@ class FabricChange(Exact):
     name: LineName | None = None
     hex_value: Hex | None = None
     status: RowStatus | None = None
-    swatch_code: SwatchCode | None = None
-    swatch_width_mm: WidthMm | None = None
-    mill: Text | None = None
-    composition: Text | None = None
-    weight_g_m2: WeightGsm | None = None
-    pattern: Pattern | None = None
 
 
 class FabricRead(BaseModel):
@@ -215,7 +213,7 @@ def read_fabric(
 def change_fabric(
     id: RowKey, body: FabricChange, session: Transaction, base: BaseUrl, response: Response
 ) -> FabricRead:
-    changed = catalogue.update_fabric(session, id, body.changes(*UNKNOWN))
+    changed = catalogue.update_fabric(session, id, body.changes(*Facts.model_fields))
     return _fabric_told(base, changed, response)
 
 

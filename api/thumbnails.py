@@ -33,7 +33,7 @@ router = APIRouter(prefix="/api/v1/images", tags=["images"])
 )
 def read_thumbnail(id: UUID) -> Response:
     """The picture in small. No transaction is open while the store is read."""
-    with database.transaction() as session:
+    with database.reading() as session:
         image = session.get(Image, id)
     if image is None:
         raise NotFound("No existe esa imagen.")

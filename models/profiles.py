@@ -8,14 +8,12 @@ be seen, and is then tried anew.
 
 from dataclasses import dataclass
 from typing import Any, Literal
-from uuid import uuid4
 
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import text
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from models import queue
-from models.errors import LeaseLost
 
 ENGINE = "profile"
 VERSION = 1  # raise it when the same swatch gives another profile; a migration forgets the old ones
@@ -147,25 +145,11 @@ def enqueue_unread(session: Session, quiet_seconds: float = QUIET_SECONDS) -> No
 
 def claim(session: Session, worker: str) -> ProfileClaim | None:
     """Take the next swatch to read; None when there is nothing to do."""
-    values = {
-        "claim": uuid4(),
-        "worker": worker,
-        "engines": [ENGINE],
-        "warm": None,
-        "lease_seconds": LEASE_SECONDS,
-        "affinity_seconds": 0.0,
-    }
-    row = session.execute(queue.CLAIM, values).one_or_none()
+    row = queue.take(session, [ENGINE], worker, LEASE_SECONDS)
     if row is None:
         return None
-    return ProfileClaim(
-        claim=row.claim,
-        job_id=row.id,
-        engine=row.engine,
-        fingerprint=row.fingerprint,
-        attempts=row.attempts,
-        letter=SwatchLetter.model_validate(row.letter),
-    )
+    letter = SwatchLetter.model_validate(row.letter)
+    return ProfileClaim(*queue.right_of(row), letter=letter)
 
 
 # --- complete: the profile on every row that has this swatch now, and the job is gone -------------
@@ -191,9 +175,7 @@ SELECT 1 FROM settled
 
 def complete(session: Session, held: ProfileClaim, profile: Profile) -> None:
     """Write down what was read. Raises LeaseLost, and then nothing is written."""
-    values = {"claim": held.claim, "profile": profile.model_dump_json()}
-    if session.execute(COMPLETE, values).one_or_none() is None:
-        raise LeaseLost(f"job {held.job_id} is no longer held by claim {held.claim}")
+    queue.settle(session, COMPLETE, held, profile=profile.model_dump_json())
 
 
 # --- reading --------------------------------------------------------------------------------------

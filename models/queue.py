@@ -401,6 +401,18 @@ def claim(
 
     `warm` is the engine whose weights are in memory; `with_claim` is the uuid to claim with, for a
     worker that wants to look it up after a lost connection (see `held_by`)."""
+    return _claim_of(take(session, engines, worker, lease_seconds, warm, with_claim))
+
+
+def take(
+    session: Executor,
+    engines: Sequence[str],
+    worker: str,
+    lease_seconds: float,
+    warm: str | None = None,
+    with_claim: UUID | None = None,
+) -> Row[Any] | None:
+    """The row of what was claimed, whatever kind of letter it carries."""
     values = {
         "claim": with_claim or uuid4(),
         "worker": worker,
@@ -409,7 +421,7 @@ def claim(
         "lease_seconds": lease_seconds,
         "affinity_seconds": AFFINITY_SECONDS,
     }
-    return _claim_of(session.execute(CLAIM, values).one_or_none())
+    return session.execute(CLAIM, values).one_or_none()
 
 
 # More of the same for an engine that renders a batch: like the first in engine, stage and size,
@@ -470,15 +482,13 @@ def held_by(session: Executor, claim: UUID) -> Claim | None:
 def _claim_of(row: Row[Any] | None) -> Claim | None:
     if row is None:
         return None
-    return Claim(
-        claim=row.claim,
-        job_id=row.id,
-        generation_id=row.generation_id,
-        engine=row.engine,
-        fingerprint=row.fingerprint,
-        attempts=row.attempts,
-        letter=Letter.model_validate(row.letter),
-    )
+    letter = Letter.model_validate(row.letter)
+    return Claim(*right_of(row), generation_id=row.generation_id, letter=letter)
+
+
+def right_of(row: Row[Any]) -> tuple[UUID, UUID, str, str, int]:
+    """The fields of Held, in their order."""
+    return row.claim, row.id, row.engine, row.fingerprint, row.attempts
 
 
 # --- renew: processing ⟲ --------------------------------------------------------------------------
@@ -495,7 +505,7 @@ RETURNING 1
 
 def renew(session: Executor, held: Claim, lease_seconds: float, progress: int) -> None:
     """Extend the lease and tell the progress (0..100). Raises LeaseLost."""
-    _settle(session, RENEW, held, lease_seconds=lease_seconds, progress=progress)
+    settle(session, RENEW, held, lease_seconds=lease_seconds, progress=progress)
 
 
 # --- complete: processing → completed, with the image, or neither ---------------------------------
@@ -530,7 +540,7 @@ def complete(session: Executor, held: Claim, image: NewImage) -> None:
         "recipe": json.dumps(image.recipe),
         "timings_ms": json.dumps(image.timings_ms),
     }
-    _settle(session, COMPLETE, held, id=uuid7(), **values)
+    settle(session, COMPLETE, held, id=uuid7(), **values)
 
 
 # --- retry: processing → pending after a while, or → failed at the last attempt -------------------
@@ -793,7 +803,7 @@ def oldest_wait_seconds(session: Session, engine: str) -> float:
     return session.scalar(OLDEST_WAIT_SECONDS, {"engine": engine}) or 0.0
 
 
-def _settle(session: Executor, statement: TextClause, held: Claim, **values: Any) -> None:
+def settle(session: Executor, statement: TextClause, held: Held, **values: Any) -> None:
     if session.execute(statement, {"claim": held.claim} | values).one_or_none() is None:
         raise LeaseLost(f"job {held.job_id} is no longer held by claim {held.claim}")
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worker.delta_e import lab_of_linear
+from worker.weave import blurred
 
 SEEN_MM = 0.2  # sigma of what the eye melts together: single yarns of fine cloth
 AROUND_MM = 1.0  # sigma of the neighbourhood that leans one way
@@ -59,16 +60,6 @@ def lines_of(light: Light, px_per_mm: float) -> Lines:
         lean_by_row=float(np.sqrt((lean.mean(axis=1) ** 2).mean())),
         repeats_px=(_repeat(alike[0]), _repeat(alike[:, 0])),
         slope_deg=_slope_deg(power),
-    )
-
-
-def blurred(tile: Floats, sigma_px: float) -> Light:
-    """Gaussian blur that wraps around."""
-    reach = math.ceil(3 * sigma_px)
-    padded = np.pad(tile, ((reach, reach), (reach, reach)) + ((0, 0),) * (tile.ndim - 2), "wrap")
-    soft = np.asarray(cv2.GaussianBlur(padded, (2 * reach + 1, 2 * reach + 1), sigma_px))
-    return np.asarray(
-        soft[reach : reach + tile.shape[0], reach : reach + tile.shape[1]], np.float32
     )
 
 

@@ -6,8 +6,9 @@ turn, each by a measure over its threshold; what is near one is called unknown.
 
 from models.profiles import Profile, Tint, WeaveClass
 from worker.cloth import Cloth
-from worker.lines import Lines, blurred, lines_of
+from worker.lines import Lines, lines_of
 from worker.tints import tints_of
+from worker.weave import blurred
 
 ONE_TINT_MM = 0.14  # sigma of what the eye melts to one colour
 LINE_MIN = 1.8  # CIELAB units that a column's or a row's mean differs: uneven yarns make half of it

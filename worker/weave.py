@@ -321,27 +321,28 @@ def _wrapped_resize(field: Floats, shape: tuple[int, int]) -> Floats:
     return _float32(large[by_y:-by_y, by_x:-by_x])
 
 
-def _blurred(image: Floats, sigma_x: float, sigma_y: float) -> Floats:
-    """Gaussian blur that wraps around."""
+def blurred(image: Floats, sigma_x: float, sigma_y: float | None = None) -> Floats:
+    """Gaussian blur that wraps around; one sigma counts for both directions."""
+    sigma_y = sigma_x if sigma_y is None else sigma_y
     pad_x, pad_y = math.ceil(3 * sigma_x), math.ceil(3 * sigma_y)
     padded = cv2.copyMakeBorder(image, pad_y, pad_y, pad_x, pad_x, cv2.BORDER_WRAP)
     size = (2 * pad_x + 1, 2 * pad_y + 1)
-    blurred = cv2.GaussianBlur(padded, size, sigma_x, sigmaY=sigma_y)
-    return _float32(blurred[pad_y : pad_y + image.shape[0], pad_x : pad_x + image.shape[1]])
+    soft = cv2.GaussianBlur(padded, size, sigma_x, sigmaY=sigma_y)
+    return _float32(soft[pad_y : pad_y + image.shape[0], pad_x : pad_x + image.shape[1]])
 
 
 def _reduced(fine: Floats, shape: tuple[int, int]) -> Floats:
     """Reduce by area, after a blur that takes out what the pixels could only show as moiré."""
     height, width = shape
-    blurred = _blurred(fine, 0.42 * fine.shape[1] / width, 0.42 * fine.shape[0] / height)
-    return _float32(cv2.resize(blurred, (width, height), interpolation=cv2.INTER_AREA))
+    soft = blurred(fine, 0.42 * fine.shape[1] / width, 0.42 * fine.shape[0] / height)
+    return _float32(cv2.resize(soft, (width, height), interpolation=cv2.INTER_AREA))
 
 
 def _finished(cloth: Floats, draft: Draft, loom: _Loom, random: np.random.Generator) -> Floats:
     """Mill the cloth: fibres rise from it and blur the weave; slack yarns pucker."""
     px_per_mm = loom.width_px / loom.width_mm
     fuzz, nap_px = draft.finish.fuzz, draft.finish.nap_mm * px_per_mm
-    cloth = _float32((1 - fuzz) * cloth + fuzz * _blurred(cloth, nap_px, nap_px))
+    cloth = _float32((1 - fuzz) * cloth + fuzz * blurred(cloth, nap_px))
     light = 1 + 0.07 * fuzz * _hairs(cloth.shape[:2], random)
     slack = np.array([draft.yarns[name].slack for name in draft.weave.warp_order], np.float32)
     if slack.any():
@@ -372,7 +373,7 @@ def _pucker(slack: Floats, loom: _Loom, random: np.random.Generator) -> Floats:
     shape = (loom.height_px, loom.width_px)
     height = _noise(random, shape, (0.55 * px_per_mm, 1.4 * px_per_mm))
     slope = np.roll(height, -1, axis=0) - np.roll(height, 1, axis=0)
-    soft = _blurred(np.repeat(columns, loom.height_px, axis=0), 0.4 * px_per_mm, 0.1)
+    soft = blurred(np.repeat(columns, loom.height_px, axis=0), 0.4 * px_per_mm, 0.1)
     return _float32(1 + 0.15 * soft * slope / slope.std())
 
 
