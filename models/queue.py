@@ -19,8 +19,8 @@ attempts left, and fail it after the last.
 A job with a leader waits: the same picture is being rendered for somebody else. It is completed
 with its leader, or takes its place if the leader ends without a picture.
 
-A job without an order reads a swatch. It is claimed, retried, failed and expired as all are; how it
-is enqueued and completed is in models/profiles.py.
+A job without an order reads a swatch or makes a look pack. It is claimed, retried, failed and
+expired as all are; how it is enqueued and completed is in models/profiles.py and look_uploads.py.
 """
 
 import json
