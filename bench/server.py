@@ -69,8 +69,8 @@ def new_house(server_url: str, seeded: bool = False, **environment: str) -> str:
     data_dir = tempfile.mkdtemp(prefix="files-", dir=home)
     wanted = {"DATABASE_URL": url, "DATA_DIR": data_dir, "LOG_LEVEL": "WARNING"}
     os.environ |= wanted | environment
-    for cached in (settings, database.url, database.direct_url, database.engine):
-        cached.cache_clear()
+    settings.cache_clear()
+    database.forget()
     for command in (["-m", "alembic", "upgrade", "head"], ["seed.py"])[: 1 + seeded]:
         subprocess.run([sys.executable, *command], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
     return url

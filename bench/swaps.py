@@ -11,6 +11,7 @@ import heapq
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from uuid import UUID
 
 from sqlalchemy import text
@@ -21,11 +22,18 @@ from bench.table import Finding
 from models import queue
 from models.database import one_statement, transaction
 
-JOBS, WORKERS, SEEDS = 100, 4, (1, 2, 3)
+JOBS, WORKERS, SEEDS = 100, 4, range(1, 11)
 KINDS = ("sdxl_inpaint", "sdxl_full")
 RENDER_SECONDS, LOAD_SECONDS = 5.0, 10.0
 LEASE_SECONDS = 3600.0  # nobody dies here
-PACES = {"a rush: twice what they can do": 2.0, "a busy day: nine tenths of it": 0.9}
+CLOCK_SLACK_SECONDS = 0.05  # pretended time is the database's, which goes on meanwhile
+PACES = {
+    "a rush: twice what they can do": 2.0,
+    "a busy day: nine tenths of it": 0.9,
+    "a quiet one: half of it": 0.5,
+}
+# An idle worker polls; these are the moments at which it may take what it left alone till then.
+LOOKS_AGAIN_AFTER = (queue.COURTESY_SECONDS, queue.CHANGES_WORTH * LOAD_SECONDS)
 SWAPS_BAR, WAIT_BAR_SECONDS = 10, 15.0
 MAKE = text("""
 INSERT INTO generations (id, owner, family_id, color_id, fabric_name, fabric_hex, uploaded_swatch,
@@ -98,24 +106,34 @@ class Workshop:
 
     def __init__(self, jobs: Sequence[Arrival], affinity: bool, seed: int) -> None:
         self.jobs, self.affinity = jobs, affinity
+        self.change_seconds = LOAD_SECONDS if affinity else 0.0
         self.chance = random.Random(seed)
         self.clock, self.run = Clock(), Run()
         self.workers = [Worker(number) for number in range(WORKERS)]
         self.came_at: dict[UUID, float] = {}
-        self.events: list[tuple[float, int, Arrival | Worker]] = []
+        self.numbers = count()  # what comes at the same moment comes in the order it was planned
+        self.events: list[tuple[float, int, Arrival | Worker | None]] = []
 
     def work(self) -> Run:
         """Until every job is done."""
-        for number, job in enumerate(self.jobs):
-            heapq.heappush(self.events, (job.at, number, job))
+        for job in self.jobs:
+            self._plan(job.at, job)
+            for seconds in LOOKS_AGAIN_AFTER:
+                self._plan(job.at + seconds + CLOCK_SLACK_SECONDS, None)
         while self.events:
             at, _, what = heapq.heappop(self.events)
             self.clock.move_to(at)
-            self._place(what) if isinstance(what, Arrival) else self._finish(what)
+            if isinstance(what, Arrival):
+                self._place(what)
+            elif what is not None:
+                self._finish(what)
             idle = [worker for worker in self.workers if worker.job is None]
             for worker in self.chance.sample(idle, len(idle)):  # who is first is chance
                 self._claim(worker)
         return self.run
+
+    def _plan(self, at: float, what: Arrival | Worker | None) -> None:
+        heapq.heappush(self.events, (at, next(self.numbers), what))
 
     def _place(self, job: Arrival) -> None:
         with transaction() as session:
@@ -127,7 +145,9 @@ class Workshop:
         warm = worker.warm if self.affinity else None
         with one_statement() as session:
             name = f"worker-{worker.number}"
-            worker.job = queue.claim(session, KINDS, name, LEASE_SECONDS, warm=warm)
+            worker.job = queue.claim(
+                session, KINDS, name, LEASE_SECONDS, warm=warm, change_seconds=self.change_seconds
+            )
         if worker.job is None:
             return
         self.run.waits.append(self.clock.seconds - self.came_at[worker.job.generation_id])
@@ -135,7 +155,7 @@ class Workshop:
         loading = 0.0 if worker.warm == worker.job.engine else LOAD_SECONDS
         worker.warm = worker.job.engine
         done_at = self.clock.seconds + loading + RENDER_SECONDS
-        heapq.heappush(self.events, (done_at, JOBS + len(self.run.waits), worker))
+        self._plan(done_at, worker)
 
     def _finish(self, worker: Worker) -> None:
         assert worker.job is not None

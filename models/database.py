@@ -38,6 +38,7 @@ __all__ = [
     "Session",
     "direct_url",
     "engine",
+    "forget",
     "is_pooled",
     "one_statement",
     "pool",
@@ -83,6 +84,7 @@ def direct_url() -> str:
     return _for_psycopg(given.get_secret_value()) if given else url()
 
 
+@Once
 def is_pooled() -> bool:
     """True behind a transaction pooler (PgBouncer, Neon's -pooler host).
 
@@ -126,6 +128,12 @@ def engine() -> Engine:
     if is_pooled():
         event.listen(made, "begin", lambda connection: connection.exec_driver_sql(SET_LOCAL))
     return made
+
+
+def forget() -> None:
+    """After the environment changed: the next use reads it, and connects, anew."""
+    for made in (url, direct_url, is_pooled, pool, engine):
+        made.cache_clear()
 
 
 def _note_use(_: Any, record: ConnectionPoolEntry) -> None:

@@ -57,6 +57,8 @@ EXPIRE_BATCH = 20
 BACKOFF_BASE_SECONDS = 2.0
 BACKOFF_CAP_SECONDS = 60.0
 AFFINITY_SECONDS = 15.0  # how far a job of the warm engine may jump ahead of older ones
+CHANGES_WORTH = 3.0  # so many changes of weights a job waits for a worker that need not change
+COURTESY_SECONDS = 1.0  # and so long where nobody renders with those weights: who has them is idle
 BATCH_WINDOW = 50  # how far into the queue a batch is looked for
 SETTLED = ("completed", "failed", "canceled", "expired")
 
@@ -350,10 +352,14 @@ def _share(session: Executor, row: dict[str, Any]) -> bool:
 
 # --- claim: pending → processing ------------------------------------------------------------------
 # First the engine: of the heads of the worker's engines the one whose turn is first, where the
-# engine that is warm may be AFFINITY_SECONDS late. Then that engine's first job that nobody else is
-# taking. The '=' is load-bearing: with IN, a plan may run the locking subquery again and take many
-# rows. Index jobs_pending, one row an engine and one more. :claim is made by the worker, so that
-# after a connection lost around COMMIT it can look whether it has the job.
+# engine that is warm may be AFFINITY_SECONDS late. A worker that would have to change its weights
+# leaves a head alone for a while, longer where somebody renders with those weights and will be free
+# (index jobs_claim, which that ORDER BY makes sure of). Then the chosen engine's first job that
+# nobody else is taking. The '=' is load-bearing: with IN, a plan may run the locking subquery again
+# and take many rows. Index jobs_pending, one row an engine and one more. The LIMIT of the engines
+# cuts nothing off: it keeps the planner from reckoning with ten of them, for which it would plan
+# every claim anew. :claim is made by the worker, so that after a connection lost around COMMIT it
+# can look whether it has the job.
 # A claim does not wait for the disk, nor does a renewal: if the server crashes in the same
 # half-second it is forgotten, the fence refuses what its worker tries, and the job is pending as
 # before. Enqueue and complete wait, so what was acknowledged stays.
@@ -366,14 +372,22 @@ UPDATE jobs SET status = 'processing', version = version + 1, attempts = attempt
  WHERE id = (
     SELECT job.id
       FROM (SELECT kind.engine
-              FROM unnest(CAST(:engines AS text[])) AS kind (engine)
+              FROM (SELECT unnest(CAST(:engines AS text[])) AS engine
+                     LIMIT cardinality(CAST(:engines AS text[]))) kind
              CROSS JOIN LATERAL (
-                   SELECT priority, turn_at FROM jobs
+                   SELECT priority, turn_at, run_at FROM jobs
                     WHERE status = 'pending' AND leader_id IS NULL AND engine = kind.engine
                       AND run_at <= statement_timestamp()
                     ORDER BY priority DESC, turn_at, id LIMIT 1) head
              WHERE NOT EXISTS (SELECT 1 FROM engine_modes
                                 WHERE engine = kind.engine AND mode = 'paused')
+               AND (head.run_at <= statement_timestamp() - make_interval(secs => :patience_seconds)
+                    OR kind.engine = coalesce(:warm, kind.engine)
+                    OR head.run_at <= statement_timestamp()
+                                      - make_interval(secs => :courtesy_seconds)
+                       AND (SELECT claim FROM jobs
+                             WHERE claim IS NOT NULL AND engine = kind.engine
+                             ORDER BY claim LIMIT 1) IS NULL)
              ORDER BY head.priority DESC,
                       head.turn_at - CASE WHEN kind.engine = :warm
                                           THEN make_interval(secs => :affinity_seconds)
@@ -396,12 +410,15 @@ def claim(
     lease_seconds: float,
     warm: str | None = None,
     with_claim: UUID | None = None,
+    change_seconds: float = 0.0,
 ) -> Claim | None:
     """Take the job whose turn it is; None when there is nothing to do.
 
-    `warm` is the engine whose weights are in memory; `with_claim` is the uuid to claim with, for a
-    worker that wants to look it up after a lost connection (see `held_by`)."""
-    return _claim_of(take(session, engines, worker, lease_seconds, warm, with_claim))
+    `warm` is the engine that rendered last; `change_seconds` is what it takes this worker to
+    change to another's weights, 0 where all are in memory; `with_claim` is the uuid to claim with,
+    for a worker that wants to look it up after a lost connection (see `held_by`)."""
+    row = take(session, engines, worker, lease_seconds, warm, with_claim, change_seconds)
+    return _claim_of(row)
 
 
 def take(
@@ -411,15 +428,19 @@ def take(
     lease_seconds: float,
     warm: str | None = None,
     with_claim: UUID | None = None,
+    change_seconds: float = 0.0,
 ) -> Row[Any] | None:
     """The row of what was claimed, whatever kind of letter it carries."""
+    patience_seconds = CHANGES_WORTH * change_seconds
     values = {
         "claim": with_claim or uuid4(),
         "worker": worker,
         "engines": list(engines),
         "warm": warm,
         "lease_seconds": lease_seconds,
-        "affinity_seconds": AFFINITY_SECONDS,
+        "affinity_seconds": max(AFFINITY_SECONDS, patience_seconds),
+        "patience_seconds": patience_seconds,
+        "courtesy_seconds": COURTESY_SECONDS,
     }
     return session.execute(CLAIM, values).one_or_none()
 

@@ -12,6 +12,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 DATA_DIR = Path(tempfile.mkdtemp(prefix="estilista-test-"))
 OWNER_PASSWORD = "una-clave-de-pruebas"
+BROWSER_WAIT_MS = 30_000  # for a busy machine; nothing waits this long otherwise
 ISOLATED = {
     "DATABASE_DIRECT_URL",
     "FINAL_ENGINE",
@@ -53,7 +55,7 @@ from models import database, storage  # noqa: E402
 from models.settings import settings  # noqa: E402
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, BrowserContext, Page
 
 
 @pytest.fixture(scope="session")
@@ -61,8 +63,7 @@ def server_url() -> Iterator[str]:
     """A PostgreSQL server in which databases can be made, as a postgresql:// URL."""
     given = os.environ.get("TEST_DATABASE_URL")
     yield given or database.embedded_url(DATA_DIR)
-    database.pool.cache_clear()
-    database.engine.cache_clear()
+    database.forget()
     shutil.rmtree(DATA_DIR / "files", ignore_errors=True)
 
 
@@ -186,6 +187,58 @@ def chromium() -> "Iterator[Browser]":
 
 
 @pytest.fixture
+def opened(chromium: "Browser", base_url: str, clean: None) -> "Iterator[Callable[..., Page]]":
+    """Makes pages on which nothing moves, each in a browser of its own: a tablet in Spanish unless
+    it is told otherwise. Whatever a page complains of fails the test."""
+    from playwright.sync_api import expect
+
+    from tests.browsing import TABLET
+
+    contexts: list[BrowserContext] = []
+    complaints: list[str] = []
+
+    def make(**options: Any) -> "Page":
+        options = {"viewport": TABLET, "locale": "es-MX", "reduced_motion": "reduce"} | options
+        context = chromium.new_context(base_url=base_url, **options)
+        contexts.append(context)
+        context.set_default_timeout(BROWSER_WAIT_MS)
+        context.on("weberror", lambda error: complaints.append(str(error.error)))
+        context.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
+        return context.new_page()
+
+    expect.set_options(timeout=BROWSER_WAIT_MS)
+    yield make
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+@pytest.fixture
+def browser(client: httpx.Client, base_url: str) -> Iterator[httpx.Client]:
+    """The owner's browser in the console, without a browser: its cookie."""
+    from tests.console import signed_in
+
+    with signed_in(base_url) as browser:
+        yield browser
+
+
+@pytest.fixture
+def as_role(client: httpx.Client, base_url: str) -> Iterator[Callable[[str], httpx.Client]]:
+    """The same of new accounts with other roles, who are gone afterwards."""
+    from tests.console import PASSWORD, add_account, signed_in
+
+    with ExitStack() as opened:
+
+        def sign_in(role: str) -> httpx.Client:
+            add_account(role)
+            return opened.enter_context(signed_in(base_url, f"prueba-{role}", PASSWORD))
+
+        yield sign_in
+    with database.transaction() as session:
+        session.execute(text("DELETE FROM users WHERE username LIKE 'prueba-%'"))
+
+
+@pytest.fixture
 def work(clean: None) -> Callable[[], int]:
     """Runs a drape worker in this process until nothing is due; returns how many jobs it did."""
     from tests.workers import drape_loop
@@ -202,15 +255,9 @@ def work(clean: None) -> Callable[[], int]:
 
 def forget_settings() -> None:
     """After the environment changed: the next use reads it anew."""
-    for cached in (
-        settings,
-        database.url,
-        database.direct_url,
-        database.pool,
-        database.engine,
-        storage.storage,
-    ):
-        cached.cache_clear()
+    settings.cache_clear()
+    database.forget()
+    storage.storage.cache_clear()
 
 
 def run_python(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:

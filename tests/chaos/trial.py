@@ -307,10 +307,9 @@ def product_settings(url: str, folder: Path) -> Iterator[None]:
         "MAX_ATTEMPTS": str(MAX_ATTEMPTS),
         "DATABASE_POOL_SIZE": "20",
     }
-    database_of_it = (database.url, database.direct_url, database.pool, database.engine)
-    cached = (settings, *database_of_it, storage.storage)
-    for function in cached:
-        function.cache_clear()
+    settings.cache_clear()
+    database.forget()
+    storage.storage.cache_clear()
     try:
         yield
     finally:

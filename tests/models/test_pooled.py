@@ -20,6 +20,7 @@ from tests.models.test_queue import (  # noqa: F401 (the same tests, on a pooled
     test_a_claim_takes_one_job_under_any_plan,
     test_a_claim_takes_the_job_and_counts_the_attempt,
     test_a_follower_takes_the_place_of_a_leader_without_a_picture,
+    test_a_job_waits_a_while_for_a_worker_that_need_not_change_its_weights,
     test_a_lapsed_lease_puts_the_job_back_and_keeps_the_attempt,
     test_a_lost_claim_can_settle_nothing,
     test_a_warm_engine_goes_first_but_never_past_its_bound,

@@ -145,10 +145,22 @@ def _to(engine: str, generation_id: object, seconds_ago: float = 0) -> None:
     )
 
 
-def _claim_warm(warm: str) -> object:
+def _claim_warm(warm: str | None, change_seconds: float = 0.0) -> object:
+    both = ["drape", "mock"]
     with transaction() as session:
-        held = queue.claim(session, ["drape", "mock"], "w", LEASE_SECONDS, warm=warm)
+        held = queue.claim(
+            session, both, "w", LEASE_SECONDS, warm=warm, change_seconds=change_seconds
+        )
     return held and held.generation_id
+
+
+def _has_waited(generation_id: object, seconds: float) -> None:
+    sql(
+        "UPDATE jobs SET run_at = clock_timestamp() - make_interval(secs => :seconds)"
+        " WHERE generation_id = :id",
+        seconds=seconds,
+        id=generation_id,
+    )
 
 
 def test_a_warm_engine_goes_first_but_never_past_its_bound() -> None:
@@ -161,6 +173,32 @@ def test_a_warm_engine_goes_first_but_never_past_its_bound() -> None:
     _to("drape", older, seconds_ago=queue.AFFINITY_SECONDS + 5)
     _to("mock", newer)
     assert _claim_warm("mock") == older
+
+
+def test_a_job_waits_a_while_for_a_worker_that_need_not_change_its_weights() -> None:
+    rendering, waiting = place(), place()
+    claim()
+    assert rendering != waiting
+    _has_waited(waiting, 10 * queue.CHANGES_WORTH - 5)
+    assert _claim_warm("mock", change_seconds=10) is None
+    _has_waited(waiting, 10 * queue.CHANGES_WORTH + 5)
+    assert _claim_warm("mock", change_seconds=10) == waiting
+
+
+def test_a_job_is_not_left_alone_where_nobody_renders_with_its_weights() -> None:
+    waiting = place()
+    assert _claim_warm("mock", change_seconds=10) is None  # who has them would be here in a moment
+    _has_waited(waiting, queue.COURTESY_SECONDS + 1)
+    assert _claim_warm("mock", change_seconds=10) == waiting
+
+
+@pytest.mark.parametrize("warm", ["drape", None])
+def test_a_worker_that_need_not_change_takes_a_job_at_once(warm: str | None) -> None:
+    """It has these weights, or none yet."""
+    place()
+    claim()
+    waiting = place()
+    assert _claim_warm(warm, change_seconds=10) == waiting
 
 
 def test_a_paused_engine_is_not_claimed_until_it_is_resumed() -> None:
@@ -561,8 +599,8 @@ def test_hot_statements_use_their_index_among_many_jobs() -> None:
     with engine().connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.exec_driver_sql("VACUUM ANALYZE jobs")
     values = {"claim": held.claim, "lease_seconds": 15.0, "progress": 1}
-    claiming = {"engines": ["drape"], "warm": None, "affinity_seconds": 15.0, "worker": "w"}
-    assert _index_of(queue.CLAIM, values | claiming) == {"jobs_pending", "jobs_pkey"} | MODES
+    claiming = _index_of(queue.CLAIM, values | CLAIMING)
+    assert claiming == {"jobs_pending", "jobs_pkey", "jobs_claim"} | MODES
     assert _index_of(queue.RENEW, values) == {"jobs_claim"}
     assert _index_of(queue.EXPIRE_LEASES, {"batch": 20}) <= {"jobs_claim", "jobs_pkey"} | BULKS
     assert _index_of(queue.STILL_HELD, values) == {"jobs_claim"}
@@ -574,11 +612,30 @@ def test_a_claim_needs_no_statistics_to_find_its_index() -> None:
         place()
     sql("DELETE FROM pg_statistic WHERE starelid = CAST('jobs' AS regclass)")
     sql("UPDATE pg_class SET reltuples = -1, relpages = 0 WHERE oid = CAST('jobs' AS regclass)")
-    claiming = {"engines": ["drape"], "warm": None, "affinity_seconds": 15.0, "worker": "w"}
-    values = claiming | {"claim": uuid4(), "lease_seconds": 15.0}
-    assert _index_of(queue.CLAIM, values) <= {"jobs_pending", "jobs_pkey"} | MODES
+    values = CLAIMING | {"claim": uuid4(), "lease_seconds": 15.0}
+    assert _index_of(queue.CLAIM, values) <= {"jobs_pending", "jobs_pkey", "jobs_claim"} | MODES
 
 
+def test_claims_after_the_first_few_are_not_planned_anew() -> None:
+    """Planning one takes half as long as running it."""
+    with transaction() as session:
+        for _ in range(20):
+            queue.claim(session, ["drape", "mock"], "w", LEASE_SECONDS, warm="drape")
+        planned, reused = session.execute(text(PLANS)).one()
+    assert reused >= 10 > planned
+
+
+PLANS = """
+SELECT custom_plans, generic_plans FROM pg_prepared_statements WHERE statement LIKE '%UPDATE jobs%'
+"""
+CLAIMING: dict[str, object] = {
+    "engines": ["drape", "mock"],
+    "warm": "mock",
+    "affinity_seconds": 15.0,
+    "patience_seconds": 30.0,
+    "courtesy_seconds": 1.0,
+    "worker": "w",
+}
 MODES = {"engine_modes_pkey"}
 BULKS = {"generations_pkey", "generations_bulk", "bulks_pkey"}
 
