@@ -20,12 +20,13 @@ AUDITED = {  # table: the subject's kind
     "fabric_families": "family",
     "fabrics": "fabric",
     "looks": "look",
+    "look_uploads": "look_upload",
     "users": "user",
     "api_tokens": "token",
 }
 SECRET = {"password_hash", "token_sha256"}
 HIDDEN = "•••"
-UNTOLD = {"created_at", "updated_at", "profile"}  # nobody's change
+UNTOLD = {"created_at", "updated_at", "last_used_at", "profile"}  # nobody's change
 NAMES = ("username", "display_name", "name", "cut")  # the first that a row has is what it is called
 SYSTEM = "system"  # seeds and commands
 

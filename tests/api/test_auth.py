@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import jwt
 import pytest
+from sqlalchemy import text
 
 from api import auth
 from api.auth import AUDIENCE, make_token
@@ -274,6 +275,48 @@ def test_an_api_token_is_worth_nothing_when_its_user_is_switched_off(
         token = accounts.issue_token(session, accounts.active_user(session, stylist), "x")
     sql("UPDATE users SET active = false WHERE id = :id", id=stylist)
     old_error(bearing(client, token), 401)
+
+
+def of_token(column: str) -> Any:
+    return sql(f"SELECT {column} FROM api_tokens WHERE name = 'caja'")
+
+
+def test_a_token_tells_its_last_use_and_a_program_that_polls_writes_no_row(
+    client: httpx.Client, stylist: int
+) -> None:
+    with transaction() as session:
+        token = accounts.issue_token(session, accounts.active_user(session, stylist), "caja")
+    assert of_token("last_used_at") is None
+    assert bearing(client, token).status_code == 200
+    assert of_token("last_used_at > now() - interval '1 minute'")
+    as_written = of_token("xmin::text")
+    for _ in range(3):
+        assert bearing(client, token).status_code == 200
+    assert of_token("xmin::text") == as_written
+    long_ago = "UPDATE api_tokens SET last_used_at = now() - CAST(:by AS interval)"
+    sql(f"{long_ago} WHERE name = 'caja'", by=accounts.USED_EVERY)
+    assert bearing(client, token).status_code == 200
+    assert of_token("last_used_at > now() - interval '1 minute'")
+
+
+def test_a_token_that_is_refused_was_not_used(client: httpx.Client, stylist: int) -> None:
+    with transaction() as session:
+        token = accounts.issue_token(session, accounts.active_user(session, stylist), "caja")
+    sql("UPDATE api_tokens SET revoked_at = now() WHERE name = 'caja'")
+    old_error(bearing(client, token), 401)
+    assert of_token("last_used_at") is None
+
+
+def test_no_request_waits_for_the_last_use_of_a_token_to_be_written_down(
+    client: httpx.Client, stylist: int
+) -> None:
+    with transaction() as session:
+        token = accounts.issue_token(session, accounts.active_user(session, stylist), "caja")
+    with transaction() as other:
+        held = text("SELECT 1 FROM api_tokens WHERE name = 'caja' FOR UPDATE")
+        assert other.scalar(held) == 1
+        assert bearing(client, token).status_code == 200
+    assert of_token("last_used_at") is None
 
 
 # --- a shop that is closed ------------------------------------------------------------------------

@@ -674,9 +674,12 @@ def test_a_token_is_shown_once_works_and_can_be_revoked(
     assert answer.headers["cache-control"] == "private, no-store"
     assert token not in stylist.get("/console/account").text
     headers = {"Authorization": f"Bearer {token}"}
+    assert read(stylist, "/console/account").words.count("Sin usar") == 1
     assert client.get("/admin/generations", headers=headers).status_code == 200
     assert client.get("/admin/colors", headers=headers).status_code == 403
-    assert "caja Ver los pedidos" in read(stylist, "/console/account").words
+    words = read(stylist, "/console/account").words
+    assert "caja Ver los pedidos" in words
+    assert "Sin usar" not in words
     id = sql("SELECT max(id) FROM api_tokens")
     assert done(stylist.post(f"/console/account/tokens/{id}/revoke")) == "token-revoke"
     assert client.get("/admin/generations", headers=headers).status_code == 401
