@@ -8,9 +8,9 @@ import codecs
 import csv
 import io
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from api.schemas import (
     Hex,
@@ -19,6 +19,7 @@ from api.schemas import (
     Pattern,
     RowStatus,
     SwatchCode,
+    Tags,
     Text,
     WeightGsm,
     WidthMm,
@@ -26,6 +27,7 @@ from api.schemas import (
 from models.catalogue import Fabric
 from models.errors import InvalidInput
 from models.imports import Line
+from models.tags import BETWEEN
 
 LIST_MAX_BYTES = 5_000_000
 ROWS_MOST = 10_000
@@ -33,6 +35,10 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")
 DELIMITERS = ",;\t"
 NO_TEXT = "No pudimos leer la lista. Guárdala como CSV UTF-8."
 NO_HEADER = "La primera fila lleva los nombres de las columnas, y entre ellos color_id."
+
+
+def _parted(cell: str | None) -> list[str]:
+    return BETWEEN.split(cell or "")
 
 
 class FabricRow(BaseModel):
@@ -51,6 +57,7 @@ class FabricRow(BaseModel):
     composition: Text | None = None
     weight_g_m2: WeightGsm | None = None
     pattern: Pattern | None = None
+    tags: Annotated[Tags, BeforeValidator(_parted)] = []
 
 
 COLUMNS = tuple(FabricRow.model_fields)
@@ -69,8 +76,14 @@ def written(fabrics: Sequence[Fabric], family_ids: dict[int, str]) -> bytes:
 
 
 def _guarded(value: Any) -> str:
-    text = "" if value is None else f"{value!r}" if isinstance(value, float) else str(value)
+    text = _text(value)
     return f"'{text}" if text.startswith(FORMULA) else text
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(value)
+    return "" if value is None else f"{value!r}" if isinstance(value, float) else str(value)
 
 
 def read(content: bytes) -> list[Line]:

@@ -25,6 +25,7 @@ from api.schemas import (
     RowStatus,
     Strict,
     SwatchCode,
+    Tags,
     Text,
     WeightGsm,
     WidthMm,
@@ -73,6 +74,7 @@ class FabricCreate(Facts):
     name: LineName
     hex_value: Hex
     status: RowStatus = "active"
+    tags: Tags = Field(default_factory=list)
 
 
 class FabricChange(Facts):
@@ -83,6 +85,7 @@ class FabricChange(Facts):
     name: LineName | None = None
     hex_value: Hex | None = None
     status: RowStatus | None = None
+    tags: Tags | None = None
 
 
 class FabricRead(BaseModel):
@@ -99,6 +102,7 @@ class FabricRead(BaseModel):
     composition: str | None
     weight_g_m2: int | None
     pattern: str | None
+    tags: list[str]
     created_at: datetime
     updated_at: datetime
 
@@ -182,11 +186,12 @@ def list_fabrics(
     base: BaseUrl,
     q: Part = None,
     family_id: Part = None,
+    tag: Part = None,
     limit: Limit = 50,
     offset: Offset = 0,
 ) -> list[FabricRead]:
     """By name; `q` is a part of it, of the id or of the swatch code."""
-    rows = catalogue.list_fabrics(session, Page(limit, offset), q, family_id)
+    rows = catalogue.list_fabrics(session, Page(limit, offset), q, family_id, tag=tag)
     return [_fabric(base, row) for row in rows]
 
 

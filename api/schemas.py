@@ -7,8 +7,10 @@ from uuid import UUID
 from fastapi import Path
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from models.errors import InvalidInput
 from models.letter import NOISE_SEED_MAX
 from models.profiles import Profile, Reading
+from models.tags import TAG_MAX_CHARACTERS, TAGS_MOST, normalised
 
 Identifier = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
 Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"\S")]
@@ -33,9 +35,22 @@ def _without_controls(text: str) -> str:
     return text
 
 
+def _as_tags(words: list[str]) -> list[str]:
+    """Raises ValueError."""
+    try:
+        return normalised(words)
+    except InvalidInput as error:
+        raise ValueError(str(error)) from error
+
+
 OneLine = AfterValidator(_without_controls)
 Text = Annotated[str, Field(max_length=200), OneLine]
 LineName = Annotated[Name, OneLine]
+Tags = Annotated[
+    list[Annotated[str, Field(max_length=TAG_MAX_CHARACTERS)]],
+    Field(max_length=TAGS_MOST),
+    AfterValidator(_as_tags),
+]
 SwatchCode = Annotated[str, Field(max_length=100), OneLine]
 
 

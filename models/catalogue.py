@@ -4,7 +4,7 @@ A colour on the wire is a fabric here. Storage keys only: URLs are made by the A
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
@@ -20,6 +20,7 @@ from models.storage import PUBLIC_PREFIX
 Row = TypeVar("Row")
 ACTIVE = "active"
 STATUSES = "status IN ('active', 'inactive')"
+Outcome = tuple[int, str, bool | None]  # of one of many: id, name, is it changed; None: it is gone
 OVERLAYS = ("picture", "mask", "panels", "grid")  # what is shown of a look pack
 
 
@@ -93,6 +94,7 @@ class Fabric(Profiled, Base):
     composition: Mapped[str | None]  # "85 % lana merino, 15 % cachemir"
     weight_g_m2: Mapped[int | None]
     pattern: Mapped[str | None]
+    tags: Mapped[list[str]] = mapped_column(server_default=text("'{}'"), default=list)  # tags.py
     created_at: Mapped[CreatedAt]
     updated_at: Mapped[UpdatedAt]
     family: Mapped[FabricFamily] = relationship(back_populates="fabrics")
@@ -296,9 +298,12 @@ def list_fabrics(
     family_id: str | None = None,
     status: str | None = None,
     sort: str = "name",
+    tag: str | None = None,
 ) -> Sequence[Fabric]:
     """Fabrics in the order of SORTS; `q` is a part of the id, the name or the swatch code."""
     query = select(Fabric)
+    if tag:
+        query = query.where(Fabric.tags.contains([tag.strip().lower()]))
     if q:
         query = query.where(_contains(q, Fabric.color_id, Fabric.name, Fabric.swatch_code))
     if family_id:
@@ -343,21 +348,26 @@ def update_fabric(
     return changed
 
 
-def update_fabrics(
-    session: Session, ids: Sequence[int], changes: dict[str, Any]
-) -> list[tuple[int, str, bool | None]]:
-    """The same change to many, in one transaction: (id, name, whether it changed anything) each;
-    None where the fabric is gone. Raises NotFound for the family they should move to."""
+def update_fabrics(session: Session, ids: Sequence[int], changes: dict[str, Any]) -> list[Outcome]:
+    """The same change to many. Raises NotFound for the family they should move to."""
     if "fabric_family_id" in changes:
         family(session, changes["fabric_family_id"])
+    return change_each(session, ids, lambda _: changes)
+
+
+def change_each(
+    session: Session, ids: Sequence[int], changes_of: Callable[[Fabric], dict[str, Any]]
+) -> list[Outcome]:
+    """What `changes_of` says of each, in one transaction: all of them or, where it raises, none."""
     query = select(Fabric).where(Fabric.id.in_(ids)).order_by(Fabric.id).with_for_update()
     found = {row.id: row for row in session.scalars(query)}
-    report: list[tuple[int, str, bool | None]] = []
+    report: list[Outcome] = []
     for id in dict.fromkeys(ids):
         row = found.get(id)
         if row is None:
             report.append((id, "", None))
             continue
+        changes = changes_of(row)
         changed = any(getattr(row, name) != value for name, value in changes.items())
         for name, value in changes.items() if changed else ():
             setattr(row, name, value)
@@ -370,8 +380,7 @@ def delete_fabric(session: Session, id: int) -> None:
     session.delete(fabric(session, id, to_write=True))
 
 
-def delete_fabrics(session: Session, ids: Sequence[int]) -> list[tuple[int, str, bool | None]]:
-    """The report of `update_fabrics`: each was deleted (True) or is gone already (None)."""
+def delete_fabrics(session: Session, ids: Sequence[int]) -> list[Outcome]:
     query = select(Fabric).where(Fabric.id.in_(ids)).order_by(Fabric.id).with_for_update()
     found = {row.id: row for row in session.scalars(query)}
     for row in found.values():

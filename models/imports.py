@@ -116,7 +116,8 @@ def _new(line: Line) -> Step:
     missing = [name for name in NEEDED if not line.fields.get(name)]
     if missing:
         return Step(line, "refuse", refusal="incomplete", facts={"columns": missing})
-    changes = {name: (None, value) for name, value in line.fields.items() if value is not None}
+    given = {name: value for name, value in line.fields.items() if value not in (None, [])}
+    changes = {name: (None, value) for name, value in given.items()}
     return Step(line, "add", str(line.fields["name"]), changes)
 
 

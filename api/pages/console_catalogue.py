@@ -1,12 +1,13 @@
 """The catalogue: families and fabrics, their swatches, and the same change to many at once."""
 
 import hashlib
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Form, Query, Request, Response, UploadFile
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from api.auth import READ_CATALOGUE, WRITE_CATALOGUE, Needs, Principal
 from api.catalogue import Id, keep_picture
@@ -16,8 +17,9 @@ from api.fabrics import FabricChange
 from api.pages.console import HOME, STRINGS, back, page
 from api.schemas import ColorCreate, FabricCreate
 from api.swatches import clean_photo, read_capped
-from models import catalogue, profiles, undo
-from models.catalogue import EditedMeanwhile, Fabric, FabricFamily, Page
+from models import catalogue, profiles, tags, undo
+from models.catalogue import EditedMeanwhile, Fabric, FabricFamily, Outcome, Page
+from models.database import Session
 from models.errors import Conflict, InvalidInput, StylistError
 
 PAGE = f"{HOME}/catalogue"
@@ -29,9 +31,10 @@ WIDTH_MM = (5.0, 3000.0)
 FACTS = ("mill", "composition", "weight_g_m2", "pattern")
 Reader = Annotated[Principal, Depends(Needs(READ_CATALOGUE))]
 Editor = Annotated[Principal, Depends(Needs(WRITE_CATALOGUE))]
-Part = Annotated[str, Query(max_length=100)]
+Part = Annotated[str, Field(max_length=100)]
 Text = Annotated[str, Form(max_length=200)]
 Status = Literal["", "active", "inactive"]
+Action = Literal["activate", "deactivate", "move", "tag", "untag", "delete"]
 
 router = APIRouter(prefix=PAGE, include_in_schema=False)
 
@@ -39,49 +42,56 @@ router = APIRouter(prefix=PAGE, include_in_schema=False)
 # --- fabrics --------------------------------------------------------------------------------------
 
 
+class Wanted(BaseModel):
+    """Which fabrics a list or its export shows, in which order."""
+
+    q: Part = ""
+    family: Part = ""
+    status: Status = ""
+    tag: Part = ""
+    sort: Literal["name", "code", "newest"] = "name"
+    offset: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+
+    def found(self, session: Session, on_page: Page) -> Sequence[Fabric]:
+        return catalogue.list_fabrics(
+            session,
+            on_page,
+            q=self.q.strip() or None,
+            family_id=self.family or None,
+            status=self.status or None,
+            sort=self.sort,
+            tag=self.tag or None,
+        )
+
+    @property
+    def filters(self) -> bool:
+        return bool(self.q or self.family or self.status or self.tag)
+
+    @property
+    def told(self) -> dict[str, str]:
+        """For the address of the same list as a file."""
+        return self.model_dump(exclude={"offset"}, exclude_defaults=True)
+
+
+Asked = Annotated[Wanted, Query()]
+
+
 @router.get("")
-def list_fabrics(
-    reader: Reader,
-    request: Request,
-    session: Transaction,
-    q: Part = "",
-    family: Part = "",
-    status: Status = "",
-    sort: Literal["name", "code", "newest"] = "name",
-    offset: Annotated[int, Query(ge=0, le=1_000_000)] = 0,
-) -> Response:
+def list_fabrics(reader: Reader, request: Request, session: Transaction, wanted: Asked) -> Response:
     families = catalogue.list_families(session, Page(FAMILIES_MOST))
-    found = catalogue.list_fabrics(
-        session,
-        Page(ON_A_PAGE + 1, offset),
-        q=q.strip() or None,
-        family_id=family or None,
-        status=status or None,
-        sort=sort,
-    )
+    found = wanted.found(session, Page(ON_A_PAGE + 1, wanted.offset))
     return page(
         "fabrics",
         request,
         reader,
         fabrics=found[:ON_A_PAGE],
         more=len(found) > ON_A_PAGE,
-        offset=offset,
         limit=ON_A_PAGE,
         families=families,
         names={row.id: row.display_name for row in families},
-        q=q,
-        family_id=family,
-        wanted=status,
-        sort=sort,
-        filtered=bool(q or family or status),
-        export_url=_export_url(q=q, family=family, status=status, sort=sort),
-    )
-
-
-def _export_url(**filters: str) -> str:
-    """The same list as a file."""
-    return (
-        f"{PAGE}/export.csv?{urlencode({name: value for name, value in filters.items() if value})}"
+        wanted=wanted,
+        tags=tags.in_use(session),
+        export_url=f"{PAGE}/export.csv?{urlencode(wanted.told)}",
     )
 
 
@@ -90,30 +100,46 @@ def change_many(
     editor: Editor,
     request: Request,
     session: Transaction,
-    action: Annotated[Literal["activate", "deactivate", "move", "delete"], Form()] = "activate",
+    action: Annotated[Action, Form()] = "activate",
     ids: Annotated[list[int], Form(max_length=1000)] = [],  # noqa: B006 (pydantic copies it)
     to_family: Annotated[int | None, Form()] = None,
+    tag: Annotated[str, Form(max_length=500)] = "",
 ) -> Response:
     """All of them or, where something is wrong, none; the answer is a report of each."""
     if not ids:
         raise InvalidInput(STRINGS["catalogue"]["none_ticked"], "ids")
-    if action == "move" and to_family is None:
-        raise InvalidInput(STRINGS["catalogue"]["no_family"], "to_family")
     if action == "delete":
         report = catalogue.delete_fabrics(session, ids)
-        gone = next((id for id, _, done in report if done), 0)
-        entry = undo.deletion(session, "fabric", gone)
-        return page("bulk_report", request, editor, report=report, action=action, undo_entry=entry)
-    changes: dict[str, Any] = {"status": "inactive" if action == "deactivate" else "active"}
-    if action == "move":
-        changes = {"fabric_family_id": to_family}
-    report = catalogue.update_fabrics(session, ids, changes)
-    return page("bulk_report", request, editor, report=report, action=action, undo_entry=None)
+    elif action in ("tag", "untag"):
+        report = _tag_many(session, ids, action, tag)
+    else:
+        report = catalogue.update_fabrics(session, ids, _bulk_change(action, to_family))
+    changed = next((id for id, _, done in report if done), 0)
+    kind: Literal["delete", "update"] = "delete" if action == "delete" else "update"
+    entry = undo.last(session, kind, "fabric", changed)
+    return page("bulk_report", request, editor, report=report, action=action, undo_entry=entry)
+
+
+def _tag_many(session: Session, ids: list[int], action: Action, typed: str) -> list[Outcome]:
+    """Raises InvalidInput."""
+    words = tags.read(typed)
+    if not words:
+        raise InvalidInput(STRINGS["catalogue"]["no_tag"], "tag")
+    return (tags.put if action == "tag" else tags.take)(session, ids, words)
+
+
+def _bulk_change(action: Action, to_family: int | None) -> dict[str, Any]:
+    """The columns. Raises InvalidInput."""
+    if action != "move":
+        return {"status": "active" if action == "activate" else "inactive"}
+    if to_family is None:
+        raise InvalidInput(STRINGS["catalogue"]["no_family"], "to_family")
+    return {"fabric_family_id": to_family}
 
 
 @router.post("/undo/{entry}")
-def undo_deletion(editor: Editor, entry: Id, session: Transaction) -> Response:
-    """Bring back what was deleted, with all that was deleted together with it."""
+def undo_change(editor: Editor, entry: Id, session: Transaction) -> Response:
+    """Of a deletion or a change to many, with all that was done together with it."""
     undo.restore(session, entry)
     return back(PAGE, "undone")
 
@@ -144,6 +170,7 @@ class FabricForm(BaseModel):
     composition: str = ""
     weight_g_m2: str = ""
     pattern: str = ""
+    tags: str = ""
     seen: datetime | None = None
     file: UploadFile | None = None
 
@@ -164,7 +191,7 @@ def change_fabric(editor: Editor, id: Id, request: Request, form: FabricFields) 
 @router.post("/fabrics/{id}/delete")
 def delete_fabric(editor: Editor, id: Id, session: Transaction) -> Response:
     catalogue.delete_fabric(session, id)
-    return back(PAGE, "fabric-delete", undo=undo.deletion(session, "fabric", id))
+    return back(PAGE, "fabric-delete", undo=undo.last(session, "delete", "fabric", id))
 
 
 def _save_fabric(editor: Principal, request: Request, form: FabricForm, id: int | None) -> Response:
@@ -194,6 +221,7 @@ def _checked_fabric(form: FabricForm) -> dict[str, Any]:
     return {name: fields[name] for name in kept} | {
         "fabric_family_id": form.fabric_family_id,
         "swatch_width_mm": _width_mm(form.swatch_width_mm),
+        "tags": tags.read(form.tags),
         **_facts(form),
     }
 
@@ -261,7 +289,8 @@ def _fabric_page(
 def _fields_of(row: Fabric) -> dict[str, Any]:
     names = ("color_id", "name", "swatch_code", "hex_value", "status", "fabric_family_id", *FACTS)
     width = "" if row.swatch_width_mm is None else f"{row.swatch_width_mm:g}"
-    return {name: getattr(row, name) or "" for name in names} | {"swatch_width_mm": width}
+    fields = {name: getattr(row, name) or "" for name in names}
+    return fields | {"swatch_width_mm": width, "tags": ", ".join(row.tags)}
 
 
 # --- families -------------------------------------------------------------------------------------
@@ -309,7 +338,7 @@ def change_family(editor: Editor, id: Id, request: Request, form: FamilyFields) 
 @router.post("/families/{id}/delete")
 def delete_family(editor: Editor, id: Id, session: Transaction) -> Response:
     catalogue.delete_family(session, id)
-    return back(FAMILIES, "family-delete", undo=undo.deletion(session, "family", id))
+    return back(FAMILIES, "family-delete", undo=undo.last(session, "delete", "family", id))
 
 
 def _save_family(editor: Principal, request: Request, form: FamilyForm, id: int | None) -> Response:

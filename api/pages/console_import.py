@@ -19,7 +19,7 @@ from api.catalogue import keep_picture
 from api.deps import Transaction, transaction_of
 from api.errors import status_of
 from api.pages.console import HOME, page
-from api.pages.console_catalogue import Part, Status
+from api.pages.console_catalogue import Asked
 from api.photo_folder import FOLDER_MAX_BYTES, Named
 from models import catalogue, imports
 from models.catalogue import Fabric, Page
@@ -43,23 +43,9 @@ router = APIRouter(prefix=f"{HOME}/catalogue", include_in_schema=False)
 
 
 @router.get("/export.csv")
-def export(
-    reader: Reader,
-    session: Transaction,
-    q: Part = "",
-    family: Part = "",
-    status: Status = "",
-    sort: Literal["name", "code", "newest"] = "name",
-) -> Response:
+def export(reader: Reader, session: Transaction, wanted: Asked) -> Response:
     """What the list of fabrics shows, all its pages, for a spreadsheet."""
-    fabrics = catalogue.list_fabrics(
-        session,
-        Page(fabric_list.ROWS_MOST),
-        q=q.strip() or None,
-        family_id=family or None,
-        status=status or None,
-        sort=sort,
-    )
+    fabrics = wanted.found(session, Page(fabric_list.ROWS_MOST))
     families = {row.id: row.family_id for row in catalogue.list_families(session, Page(10_000))}
     headers = {
         "Content-Disposition": 'attachment; filename="telas.csv"',

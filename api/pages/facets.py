@@ -1,5 +1,6 @@
-"""By what a cloth can be looked for beside its words: colour, pattern, and season by weight."""
+"""By what a cloth can be looked for beside its words: colour, pattern, season by weight, tags."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from math import atan2, degrees, hypot
 
@@ -22,6 +23,7 @@ COLOURS = {  # facet: a typical one, to be shown beside its name
 }
 PATTERNS = ("plain", "texture", "stripe", "check")
 SEASONS = {"summer": (0, 240), "all_year": (241, 310), "winter": (311, 10_000)}  # g/m²
+TAGS_OFFERED = 12
 NEUTRAL_CHROMA = 0.022
 PALE_PINK_HUE = 52  # up to here what is pale is pink, beyond it is beige
 HUES = (  # OKLCH degrees, up to which; the last wraps around to the first
@@ -74,7 +76,8 @@ def season_of(weight_g_m2: int | None) -> str:
 
 
 def offered(families: Sequence[FabricFamily]) -> dict[str, list[str]]:
-    """The facets that tell some of these fabrics from others, in their own order."""
+    """The facets that tell some of these fabrics from others, in their own order; of the tags those
+    that most fabrics have."""
     fabrics: list[Fabric] = [fabric for family in families for fabric in family.fabrics]
     found: dict[str, tuple[Iterable[str], set[str | None]]] = {
         "colour": (COLOURS, {colour_of(fabric.hex_value) for fabric in fabrics}),
@@ -84,7 +87,15 @@ def offered(families: Sequence[FabricFamily]) -> dict[str, list[str]]:
     kept = {
         kind: [name for name in order if name in there] for kind, (order, there) in found.items()
     }
-    return {kind: names for kind, names in kept.items() if len(names) > 1}
+    apart = {kind: names for kind, names in kept.items() if len(names) > 1}
+    tags = _tags_apart(fabrics)
+    return apart | {"tag": tags} if tags else apart
+
+
+def _tags_apart(fabrics: Sequence[Fabric]) -> list[str]:
+    worn = Counter(tag for fabric in fabrics for tag in fabric.tags)
+    common = [tag for tag, times in worn.most_common() if times < len(fabrics)]
+    return sorted(common[:TAGS_OFFERED])
 
 
 def _oklch(hex_value: str) -> tuple[float, float, float]:

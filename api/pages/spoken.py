@@ -66,7 +66,7 @@ def number(value: int) -> str:
 
 def shown(value: Any) -> str:
     """A value of a recipe or of the audit log."""
-    if value is None or value == "":
+    if value in (None, "", []):
         return "–"
     if isinstance(value, bool):
         return str(STRINGS["spoken"]["yes" if value else "no"])

@@ -51,7 +51,15 @@ def test_the_season_follows_from_the_weight(weight: int, season: str) -> None:
 
 
 def test_a_facet_that_tells_nothing_apart_is_not_offered() -> None:
-    one = Fabric(hex_value="#141B2D", pattern="plain", weight_g_m2=None)
-    other = Fabric(hex_value="#141B2D", pattern="check", weight_g_m2=None)
+    one = Fabric(hex_value="#141B2D", pattern="plain", weight_g_m2=None, tags=["lana"])
+    other = Fabric(hex_value="#141B2D", pattern="check", weight_g_m2=None, tags=["lana"])
     families = [FabricFamily(fabrics=[one, other])]
     assert facets.offered(families) == {"pattern": ["plain", "check"]}
+
+
+def test_of_many_tags_those_of_most_fabrics_are_offered() -> None:
+    names = [f"{n:02d}" for n in range(facets.TAGS_OFFERED + 3)]
+    bare = {"hex_value": "#141B2D", "pattern": None, "weight_g_m2": None}
+    fabrics = [Fabric(**bare, tags=names[n:]) for n in range(len(names))]
+    families = [FabricFamily(fabrics=[*fabrics, Fabric(**bare, tags=[])])]
+    assert facets.offered(families) == {"tag": names[3:]}

@@ -32,13 +32,15 @@ function fold(words) {
 function entryOf(tile) {
   const { code, name, color, familyName, family, composition, mill, colour, pattern, season } =
     tile.dataset;
-  const facts = [color, familyName, composition, mill, said(colour), said(pattern), said(season)];
+  const tag = (tile.dataset.tags ?? "").split(",");
+  const told = [colour, pattern, season].map(said);
+  const facts = [color, familyName, composition, mill, ...told, ...tag];
   return {
     tile,
     code: fold(code),
     name: fold(name),
     rest: fold(facts.join(" ")),
-    facets: { family, colour, pattern, season },
+    facets: { family, colour, pattern, season, tag },
   };
 }
 
@@ -72,11 +74,15 @@ function wanted() {
 
 function found({ words, chosen }) {
   return entries
-    .filter(({ facets: own }) => chosen.every(([kind, values]) => values.has(own[kind])))
+    .filter(({ facets: own }) => chosen.every(([kind, values]) => has(values, own[kind])))
     .map((entry) => ({ tile: entry.tile, far: distance(entry, words) }))
     .filter(({ far }) => far < Infinity)
     .sort((one, other) => one.far - other.far)
     .map(({ tile }) => tile);
+}
+
+function has(values, own) {
+  return [own].flat().some((value) => values.has(value));
 }
 
 function copyOf(tile) {
