@@ -18,8 +18,10 @@ from models.images import Image
 from models.storage import storage
 
 WIDTH_PX = 480  # twice what a tile of the gallery measures on a tablet
+LARGE_PX = 800  # a phone across
 QUALITY = 82
-KEPT = Kept(256)  # of some 30 kB
+MEDIA_TYPE = "image/jpeg"
+KEPT = Kept(256)  # of some 30 kB, the large ones 80
 CACHED = "private, max-age=86400"  # a picture never changes
 
 router = APIRouter(prefix="/api/v1/images", tags=["images"])
@@ -37,22 +39,26 @@ def read_thumbnail(id: UUID) -> Response:
         image = session.get(Image, id)
     if image is None:
         raise NotFound("No existe esa imagen.")
-    key = image.object_key
-    content = KEPT.get(key, lambda: in_small(storage().get(key)))
-    return Response(content, media_type="image/jpeg", headers={"Cache-Control": CACHED})
+    content = of_stored(image.object_key)
+    return Response(content, media_type=MEDIA_TYPE, headers={"Cache-Control": CACHED})
 
 
 def url(id: UUID) -> str:
     return f"{router.prefix}/{id}/thumbnail"
 
 
-def in_small(picture: bytes) -> bytes:
-    """As a JPEG, WIDTH_PX wide or as it is where that is less. Raises StorageError for bytes that
+def of_stored(key: str, width_px: int = WIDTH_PX) -> bytes:
+    """The stored picture in small, made now or kept. Raises NotFound and StorageError."""
+    return KEPT.get((key, width_px), lambda: in_small(storage().get(key), width_px))
+
+
+def in_small(picture: bytes, width_px: int = WIDTH_PX) -> bytes:
+    """As a JPEG of this width, or as it is where that is less. Raises StorageError for bytes that
     are no picture of ours."""
     out = io.BytesIO()
     try:
         with Pixels.open(io.BytesIO(picture), formats=["JPEG"]) as image:
-            size = (WIDTH_PX, image.height * WIDTH_PX // image.width)
+            size = (width_px, image.height * width_px // image.width)
             image.draft("RGB", size)  # decoded at a smaller scale
             image.thumbnail(size, Pixels.Resampling.LANCZOS)
             image.save(out, "JPEG", quality=QUALITY, optimize=True)

@@ -9,10 +9,12 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from models.errors import NotFound
+
 # Index jobs_generation. A job that nobody holds has no claim, and so no preview.
-HELD = text("""
+FINAL = text("""
 SELECT id, claim FROM jobs
- WHERE generation_id = :generation_id AND cut = :cut AND stage = 'final' AND claim IS NOT NULL
+ WHERE generation_id = :generation_id AND cut = :cut AND stage = 'final'
 """)
 
 
@@ -22,7 +24,10 @@ def prefix(job_id: UUID, claim: UUID) -> str:
 
 
 def prefix_of(session: Session, generation_id: UUID, cut: str) -> str | None:
-    """The same for the cut of an order that is being painted now; None when it is not."""
+    """The same for the cut of an order; None while nobody is painting it. Raises NotFound for a cut
+    that has no final picture to come."""
     asked = {"generation_id": generation_id, "cut": cut}
-    held = session.execute(HELD, asked).one_or_none()
-    return None if held is None else prefix(held.id, held.claim)
+    final = session.execute(FINAL, asked).one_or_none()
+    if final is None:
+        raise NotFound("No existe ese pedido.")
+    return None if final.claim is None else prefix(final.id, final.claim)

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Form, Path, Request, Response
 from fastapi.responses import RedirectResponse, StreamingResponse
 
+from api import thumbnails
 from api.deps import NEVER_CACHED, Address, Transaction, count_against_limit
 from api.errors import told_by
 from api.pages.clients import STRINGS, render
@@ -26,6 +27,8 @@ PRIVATE = {
     "Referrer-Policy": "no-referrer",
     "X-Robots-Tag": "noindex, nofollow, noarchive",
 }
+PICTURE = PRIVATE | {"Content-Security-Policy": "sandbox; default-src 'none'"}
+SIZES_PX = {"small": thumbnails.WIDTH_PX, "large": thumbnails.LARGE_PX}  # how wide
 Token = Annotated[str, Path(max_length=100)]
 PageId = Annotated[int, Path(ge=0, le=2**63 - 1)]
 
@@ -52,6 +55,7 @@ def read(request: Request, session: Transaction, token: Token) -> Response:
             share=share,
             here=f"{SHARED}{token}",
             looks=[_seen_by(share.id, found, given) for found in _with_picture(session, share)],
+            sizes_px=SIZES_PX,
             longest=lookbooks.COMMENT_MAX_CHARACTERS,
         )
     )
@@ -72,18 +76,20 @@ def _seen_by(share_id: Any, look: Shown, given: set[int]) -> dict[str, Any]:
     response_class=StreamingResponse,
     dependencies=[Depends(_count_read)],
 )
-def read_picture(session: Transaction, token: Token, page_id: PageId) -> StreamingResponse:
-    """For as long as the link works: a revoked one shows no picture either."""
+def read_picture(
+    session: Transaction, token: Token, page_id: PageId, size: Literal["small", "large", ""] = ""
+) -> Response:
+    """Whole, or in small, for as long as the link works: a revoked one shows no picture either."""
     share = lookbooks.opened(session, token)
     found = next((look for look in _with_picture(session, share) if look.id == page_id), None)
     if found is None or found.job is None or found.job.image is None:
         raise NotFound(LINK_OVER)
     key = found.job.image.object_key
+    if size:
+        small = thumbnails.of_stored(key, SIZES_PX[size])
+        return Response(small, headers=PICTURE, media_type=thumbnails.MEDIA_TYPE)
     reading = storage().open(key)
-    headers = PRIVATE | {
-        "Content-Length": str(reading.size_bytes),
-        "Content-Security-Policy": "sandbox; default-src 'none'",
-    }
+    headers = PICTURE | {"Content-Length": str(reading.size_bytes)}
     media_type = mimetypes.guess_type(key)[0] or "application/octet-stream"
     return StreamingResponse(reading.chunks, headers=headers, media_type=media_type)
 

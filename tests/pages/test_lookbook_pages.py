@@ -1,5 +1,6 @@
 """Lookbooks as pages: put together by the stylist, opened through a link by somebody signed out."""
 
+import io
 import logging
 import re
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from uuid import UUID
 
 import httpx
 import pytest
+from PIL import Image
 
 from api.pages import clients_shared
 from models.storage import storage
@@ -16,6 +18,7 @@ from tests.console import Document, done, read, signed_in
 from tests.log_lines import written
 from tests.orders import BOTH, sql
 from tests.pictures import PICTURE, finished_order, stored
+from tests.wire import a_photo
 
 PERSONAL = {"name": "Sofía Núñez", "phone": "55 1234 5678", "note": "Solapa ancha"}
 
@@ -163,10 +166,30 @@ def test_signed_out_the_link_shows_the_lookbook_and_nothing_else(
     assert "set-cookie" not in answer.headers
     hrefs = {a.get("href", "") for a in page.all("a")}
     assert all(href.startswith(("#", path)) for href in hrefs), hrefs
-    for image in page.all("img"):
-        assert image["src"].startswith(f"{path}/pictures/")
-        assert client.get(image["src"]).content == PICTURE
     assert len(page.all("img")) == 2
+    whole = [href for href in hrefs if href.startswith(f"{path}/pictures/")]
+    assert [client.get(href).content for href in whole] == [PICTURE, PICTURE]
+
+
+def test_a_shared_picture_is_shown_in_small_and_opened_whole(
+    stylist: httpx.Client, client: httpx.Client, book: Book
+) -> None:
+    whole = a_photo(size=(1024, 1536), kind="JPEG")
+    for key in stored("renders/"):
+        storage().delete(key)
+        storage().put(key, whole, "image/jpeg")
+    path = shared(stylist, book)
+    page = Document(client.get(path).text)
+    image = page.all("img")[0]
+    sizes = [part.split() for part in image["srcset"].split(", ")]
+    assert image["src"] == sizes[0][0]
+    for url, width in sizes:
+        answer = client.get(url)
+        assert answer.headers["cache-control"] == "private, no-store"
+        with Image.open(io.BytesIO(answer.content)) as small:
+            assert f"{small.width}w" == width
+    revoke(stylist, book)
+    assert {client.get(url).status_code for url, _ in sizes} == {404}
 
 
 def test_a_shared_page_is_not_found_by_searching_nor_told_to_others(

@@ -66,7 +66,8 @@ def url(order: UUID) -> str:
 def test_the_newest_preview_is_seen_in_small_while_the_picture_is_painted(
     client: httpx.Client, order: UUID, lease: Lease
 ) -> None:
-    assert client.get(url(order)).status_code == 404
+    early = client.get(url(order))
+    assert (early.status_code, early.headers["cache-control"]) == (204, "no-store")
     seen = Previews(lease, storage())
     for level in (50, 200):
         seen.show(partial(np.full_like, PICTURE, level))
@@ -78,6 +79,11 @@ def test_the_newest_preview_is_seen_in_small_while_the_picture_is_painted(
     assert small.shape == (SIDE_PX, 320, 3)
     assert abs(float(small.mean()) - 200) < 2
     assert len(answer.content) < 60_000
+
+
+def test_an_order_or_a_cut_that_is_not_has_no_previews(client: httpx.Client, order: UUID) -> None:
+    assert client.get(url(UUID(int=1))).status_code == 404
+    assert client.get(url(order).replace("recto", "cruzado")).status_code == 404
 
 
 @pytest.mark.usefixtures("hasty")
@@ -126,7 +132,7 @@ def test_when_the_claim_is_dead_nobody_is_led_there_and_the_sweeper_deletes_it(
     assert sweep.sweep_orphans(storage(), later) == 0
     assert len(kept()) == 1
     client.post(f"/api/v1/generations/{order}/cancel")
-    assert client.get(url(order)).status_code == 404
+    assert client.get(url(order)).status_code == 204
     assert sweep.sweep_orphans(storage(), later) == 1
     assert kept() == []
 

@@ -22,7 +22,7 @@ export class Previews {
   async newest(order, cut) {
     try {
       const answer = await fetch(`${order.urls.self}/cuts/${encodeURIComponent(cut)}/preview`);
-      return answer.ok ? await decoded(await answer.blob()) : null;
+      return answer.status === 200 ? await decoded(await answer.blob()) : null;
     } catch {
       return null; // no network: the sketch stays what is shown
     }

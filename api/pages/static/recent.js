@@ -88,7 +88,7 @@ function thumbnail(order) {
   item.dataset.id = order.id;
   const image = node("img");
   const cuts = order.cuts.map(({ cut, name }) => cutName(cut) ?? name).join(", ");
-  image.src = order.images[0].url;
+  image.src = `/api/v1/images/${order.images[0].id}/thumbnail`;
   image.alt = t("recent.item", { cloth: order.cloth.name, cut: cuts });
   image.decoding = "async";
   item.append(image);
