@@ -5,8 +5,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.photo_folder import FOLDER_MAX_BYTES
 from api.swatches import TOO_LARGE, UPLOAD_MAX_BYTES
+from models.packs import PACK_MAX_BYTES
 
 IMPORT = "/console/catalogue/import"
+LOOKS = "/console/catalogue/looks/"
 OLD_UPLOAD = "/upload-swatch"  # its clients know 400 for a file that is too large
 BODY_MAX_BYTES = 1_000_000
 ENVELOPE_MAX_BYTES = 100_000  # what multipart puts around a file
@@ -38,7 +40,9 @@ class BodyLimit:
 def _limit_bytes(scope: Scope) -> int:
     if not _is_upload(scope):
         return BODY_MAX_BYTES
-    whole = FOLDER_MAX_BYTES if scope["path"] == IMPORT else UPLOAD_MAX_BYTES
+    if scope["path"] == IMPORT:
+        return FOLDER_MAX_BYTES + ENVELOPE_MAX_BYTES
+    whole = PACK_MAX_BYTES if scope["path"].startswith(LOOKS) else UPLOAD_MAX_BYTES
     return whole + ENVELOPE_MAX_BYTES
 
 

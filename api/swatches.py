@@ -15,7 +15,7 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Form, Response, UploadFile
-from PIL import Image, ImageCms, ImageOps
+from PIL import ExifTags, Image, ImageCms, ImageOps
 
 from api.auth import PLACE_ORDERS, ShopNeeds
 from api.deps import Address, BaseUrl, Transaction, count_against_limit
@@ -84,6 +84,22 @@ def clean_photo(upload: bytes) -> Photo:
         except Exception:  # a decoder trips over hostile bytes in any way it likes
             log.info("upload not decoded", exc_info=True)
             raise UploadRefused(UNREADABLE) from None
+
+
+def upright_size(upload: bytes, formats: list[str]) -> tuple[int, int]:
+    """Width and height as the camera was held, from the header alone. Raises UploadRefused."""
+    try:
+        with Image.open(io.BytesIO(upload), formats=formats) as image:
+            width, height = image.size
+            turned = image.format == "JPEG" and _is_turned(image)
+    except Exception:  # as in clean_photo
+        raise UploadRefused(UNREADABLE) from None
+    return (height, width) if turned else (width, height)
+
+
+def _is_turned(image: Image.Image) -> bool:
+    """By 90 degrees, to either side. For a PNG this would decode it."""
+    return image.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
 
 
 def _decoded(upload: bytes) -> Image.Image:

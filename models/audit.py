@@ -21,6 +21,7 @@ AUDITED = {  # table: the subject's kind
     "fabrics": "fabric",
     "looks": "look",
     "look_uploads": "look_upload",
+    "look_uploads": "look_upload",
     "users": "user",
     "api_tokens": "token",
 }

@@ -22,6 +22,7 @@ ACTIVE = "active"
 STATUSES = "status IN ('active', 'inactive')"
 Outcome = tuple[int, str, bool | None]  # of one of many: id, name, is it changed; None: it is gone
 OVERLAYS = ("picture", "mask", "panels", "grid")  # what is shown of a look pack
+WORN = "worn"  # and its suit in plain cloth, for the sales floor
 
 
 class UnknownColor(InvalidInput):
@@ -108,16 +109,23 @@ class Fabric(Profiled, Base):
 
 
 class Look(Base):
-    """A cut that can be ordered: the name and version of its look pack, and its picture's size."""
+    """A cut that can be ordered: the name and version of its look pack, and its picture's size.
+
+    A pack that was uploaded lies in the store; those that ship with the house have no key."""
 
     __tablename__ = "looks"
-    __table_args__ = (CheckConstraint(STATUSES, name="status"),)
+    __table_args__ = (
+        CheckConstraint(STATUSES, name="status"),
+        CheckConstraint("(pack_key IS NULL) = (pack_sha256 IS NULL)", name="pack_whole"),
+    )
 
     id: Mapped[IntegerKey]
     cut: Mapped[str] = mapped_column(unique=True)
     name: Mapped[str]
     pack: Mapped[str]
     pack_version: Mapped[str]
+    pack_key: Mapped[str | None]
+    pack_sha256: Mapped[str | None]
     width_px: Mapped[int]
     height_px: Mapped[int]
     px_per_cm: Mapped[float]
@@ -428,8 +436,11 @@ def overlay_key(pack: str, version: str, layer: str) -> str:
 
 
 def put_look(session: Session, cut: str, name: str, sort: int, fields: dict[str, Any]) -> None:
-    """Bring the look of this cut to a pack; a new one is active, an old one keeps its name."""
+    """Bring the look of this cut to a pack; a new one is active, an old one keeps its name, and one
+    that a merchandiser uploaded is left as it is."""
     look = session.scalar(select(Look).where(Look.cut == cut))
+    if look is not None and look.pack_key is not None:
+        return
     if look is None:
         look = Look(cut=cut, name=name, sort=sort)
         session.add(look)

@@ -3,7 +3,7 @@
 StylistError
   InvalidInput  NotFound  Conflict  Unauthorized  Forbidden  RateLimited
   RenderError      a render without a picture; `retryable` says whether again helps
-    SwatchUnreadable  LookUnavailable  EngineFailed
+    SwatchUnreadable  LookUnavailable  LookUnreadable  EngineFailed
   StorageError     bytes could not be stored or read back
   LeaseLost        the claim is no longer ours: stop working, settle nothing
 """
@@ -69,6 +69,12 @@ class LookUnavailable(RenderError):
 
     code = "look-unavailable"
     retryable = True
+
+
+class LookUnreadable(RenderError):
+    """The look's uploaded pack is gone from the store, or is not what was uploaded."""
+
+    code = "look-unreadable"
 
 
 class EngineFailed(RenderError):

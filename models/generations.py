@@ -106,6 +106,7 @@ class Order:
     idempotency_key: str | None = None
     deadline: datetime | None = None
     bulk_id: UUID | None = None
+    trial: Look | None = None  # of the one cut, where that need not be on the sales floor
 
 
 # --- placing an order -----------------------------------------------------------------------------
@@ -123,7 +124,8 @@ def place(session: Session, order: Order) -> UUID:
     if order.swatch is not None:
         swatches.refuse_expired(session, order.swatch)
     fabric = orderable_fabric(session, order.color_id, order.family_id)
-    looks = orderable_looks(session, _checked_cuts(order.cuts))
+    cuts = _checked_cuts(order.cuts)
+    looks = [order.trial] if order.trial else orderable_looks(session, cuts)
     _refuse_full_queue(session, order)
     _refuse_draining_engines(session, order.quality)
     generation = _generation(order, fabric)
@@ -281,6 +283,8 @@ def _letter(
         cut=look.cut,
         look=look.pack,
         look_version=look.pack_version,
+        look_key=look.pack_key,
+        look_sha256=look.pack_sha256,
         width_px=look.width_px,
         height_px=look.height_px,
         stage=stage,
@@ -292,7 +296,8 @@ def _letter(
 def _fingerprint(letter: Letter, engine: str) -> str:
     """Names the result in 128 bits: equal for orders that must give the same picture."""
     facts = ENGINES[engine]
-    left_out = {"cut", "stage", "swatch_key"} | (set() if facts.seeded else {"noise_seed"})
+    left_out = {"cut", "stage", "swatch_key", "look_key"}
+    left_out |= set() if facts.seeded else {"noise_seed"}
     made_by: dict[str, Any] = {"engine": engine, "engine_version": facts.version}
     if facts.has_recipe:
         made_by["recipe"] = settings().photoreal_recipe

@@ -100,8 +100,8 @@ class ProfileClaim(queue.Held):
 FINGERPRINT = f"""
 md5(concat_ws(' ', '{ENGINE}', {VERSION}, CAST({{sha256}} AS text), CAST({{kind}} AS text),
               CAST({{width_mm}} AS float8)))"""
-FORGET_FAILED = text("""
-DELETE FROM jobs WHERE generation_id IS NULL AND status = 'failed'
+FORGET_FAILED = text(f"""
+DELETE FROM jobs WHERE generation_id IS NULL AND engine = '{ENGINE}' AND status = 'failed'
                    AND settled_at < statement_timestamp() - interval '1 day'
 """)
 ENQUEUE_UNREAD = text(f"""

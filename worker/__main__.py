@@ -17,6 +17,7 @@ from models.storage import storage
 from worker import overlays
 from worker.bell import Bell
 from worker.engines import Engine, ShowingEngine, engine_named
+from worker.look_maker import LookMaker
 from worker.loop import Loop, Unfit
 from worker.swatch_reader import SwatchReader
 from worker.watermark import Watermark
@@ -36,8 +37,9 @@ def main() -> None:
     overlays.publish(storage(), LOOKS)
     watermark = Watermark(settings().watermark_path)
     engines = _engines()
-    pastime = SwatchReader(name, storage()).read_when_due
-    loop = Loop(name, engines, storage(), watermark, stopping, _device(engines), pastime)
+    pastime = SwatchReader(name, storage()).do_when_due
+    errand = LookMaker(name, storage()).do_when_due
+    loop = Loop(name, engines, storage(), watermark, stopping, _device(engines), pastime, errand)
     log.info("ready", extra={"worker": name, "engines": list(loop.engines)})
     unfit = _run(loop, bell)
     _say_goodbye(name, unfit)

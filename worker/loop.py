@@ -24,6 +24,7 @@ from models.storage import Storage
 from worker.bell import Bell
 from worker.engines import BatchEngine, Engine, Order, Rendering, ShowingEngine
 from worker.lease import Lease, Leases, Stopping
+from worker.packs import Packs
 from worker.previews import Previews
 from worker.publish import publish
 from worker.swatch_file import stored_swatch
@@ -55,16 +56,20 @@ class Loop:
         stopping: threading.Event,
         device: str = "cpu",
         pastime: Callable[[], bool] = lambda: False,
+        errand: Callable[[], bool] = lambda: False,
     ) -> None:
-        """`pastime` is what to do where no picture is wanted; True: it did some work."""
+        """Where no picture is wanted: `errand` is what somebody waits for, `pastime` is what nobody
+        does. True: it did some work."""
         self.name = name
         self.device = device
         self.engines = {engine.name: engine for engine in engines}
         self.storage = storage
         self.watermark = watermark
+        self.packs = Packs(storage)
         self.truth = TruthCheck(ROOT / "assets" / "looks")
         self.stopping = stopping
         self.pastime = pastime
+        self.errand = errand
         self._warm: str | None = None  # the engine that rendered last: its weights are in memory
         self._failures_in_a_row = 0
         self._beat_at = -BEAT_SECONDS
@@ -80,7 +85,7 @@ class Loop:
             bell.listen()
             try:
                 self._beat()
-                worked = self.work_once() or self._pass_time()
+                worked = self.work_once() or self.errand() or self._pass_time()
             except DatabaseUnavailable:
                 log.warning("database away, trying again", exc_info=True)
                 worked = False
@@ -131,6 +136,8 @@ class Loop:
         engine = self.engines[batch[0].held.engine]
         assert isinstance(engine, BatchEngine)  # noqa: S101 (_more_like found it to be one)
         try:
+            for job in batch:
+                self.packs.fetch(job.held.letter)
             orders = [self._order(job, self._swatch(job.held.letter)) for job in batch]
             renderings = engine.render_batch(orders, Leases(batch).tick)
         except Exception:
@@ -208,6 +215,7 @@ class Loop:
         engine = self.engines[held.engine]
         self._warm = held.engine
         started = time.perf_counter()
+        self.packs.fetch(held.letter)
         swatch = self._swatch(held.letter)
         loaded = time.perf_counter()
         rendering = made or self._rendered(engine, lease, swatch)

@@ -1,7 +1,7 @@
 """Overlays of a look pack for the console: its mask, its panels, and a grid over its cloth.
 
 Whoever loads packs can draw them, and the API cannot: the first worker that starts with a new
-version of a pack stores them beside the pictures of the catalogue.
+version of a pack stores them beside the pictures of the catalogue; who makes an uploaded one does.
 """
 
 import json
@@ -13,9 +13,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models.catalogue import OVERLAYS, overlay_key
+from models.catalogue import OVERLAYS, WORN, overlay_key
 from models.errors import StylistError
 from models.storage import Storage
+from worker import cloth as cloths
+from worker.engines.drape import DrapeEngine, bolt_of, form_of
 from worker.looks import Look, load_look
 
 log = logging.getLogger("worker.overlays")
@@ -26,6 +28,7 @@ SQUARE_CM = 5.0  # of the grid
 TINT = (60, 110, 190)  # BGR: what is cloth
 LIGHT, DARK = (235, 228, 214), (120, 92, 52)  # the grid's squares
 SHARE = 0.72  # of the overlay in the picture
+WORN_PX, WORN_HEX = 640, "#4A4F5A"
 
 
 def publish(store: Storage, packs: Path) -> None:
@@ -35,10 +38,28 @@ def publish(store: Storage, packs: Path) -> None:
             version = json.loads((folder / "look.json").read_text(encoding="utf-8"))["version"]
             if any(True for _ in store.list(overlay_key(folder.name, version, ""))):
                 continue
-            for layer, content in drawn(load_look(folder)).items():
-                store.put(overlay_key(folder.name, version, layer), content, "image/jpeg")
+            _store(store, folder.name, version, drawn(load_look(folder)))
         except (StylistError, OSError, KeyError, ValueError):
             log.warning("overlays not drawn", extra={"pack": folder.name}, exc_info=True)
+
+
+def publish_look(store: Storage, look: Look) -> None:
+    """Draw what is not stored yet of one look, and its suit as worn. Raises StorageError."""
+    beginning = overlay_key(look.name, look.version, "")
+    stored = {found.key for found in store.list(beginning)}
+    layers = drawn(look) | {WORN: _worn(look)}
+    fresh = {n: c for n, c in layers.items() if f"{beginning}{n}.jpg" not in stored}
+    _store(store, look.name, look.version, fresh)
+
+
+def _store(store: Storage, pack: str, version: str, layers: dict[str, bytes]) -> None:
+    for layer, content in layers.items():
+        store.put(overlay_key(pack, version, layer), content, "image/jpeg")
+
+
+def _worn(look: Look) -> bytes:
+    bolt = bolt_of(cloths.from_hex(WORN_HEX), look.px_per_cm)
+    return _encoded(DrapeEngine(Path(), threads=1).dress(form_of(look), bolt), WORN_PX)
 
 
 def drawn(look: Look) -> dict[str, bytes]:
@@ -77,7 +98,7 @@ def _grid(look: Look) -> Picture:
     return picture.reshape(look.base.shape)
 
 
-def _encoded(picture: Picture) -> bytes:
-    height_px = round(picture.shape[0] * WIDTH_PX / picture.shape[1])
-    small = cv2.resize(picture, (WIDTH_PX, height_px), interpolation=cv2.INTER_AREA)
+def _encoded(picture: Picture, width_px: int = WIDTH_PX) -> bytes:
+    height_px = round(picture.shape[0] * width_px / picture.shape[1])
+    small = cv2.resize(picture, (width_px, height_px), interpolation=cv2.INTER_AREA)
     return bytes(cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1].tobytes())

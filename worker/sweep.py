@@ -3,6 +3,7 @@
 orphans      pictures without a row, whose claim is dead, older than the grace period
 swatches     clients' photos past their time, and their bytes
 imports      lists that were uploaded to be imported, and left lying
+looks        look packs that nothing names any more, and what finished ones were made of
 old orders   settled before RETENTION_DAYS, with their pictures; off unless that is set
 erased       pictures of erased clients that the store had refused to delete
 """
@@ -13,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 from uuid import UUID
 
-from models import erasures, history, retention
+from models import erasures, history, look_uploads, packs, retention
 from models.database import transaction
 from models.logs import start_logging
 from models.settings import settings
@@ -32,6 +33,7 @@ def main() -> None:
         "orphans": sweep_orphans(storage(), now),
         "swatches": sweep_swatches(storage(), now),
         "imports": sweep_imports(storage(), now),
+        "looks": sweep_looks(storage(), now),
         "orders": prune(storage(), now),
         "doomed_left": erasures.delete_doomed(storage()),
     }
@@ -63,6 +65,17 @@ def sweep_swatches(store: Storage, now: datetime) -> int:
 def sweep_imports(store: Storage, now: datetime) -> int:
     """Delete lists that were uploaded to be imported and left lying."""
     return sum(_delete(store, batch) for batch in _batches(_past_grace(store, "imports/", now)))
+
+
+def sweep_looks(store: Storage, now: datetime) -> int:
+    """Delete packs that neither an upload, a cut nor a waiting order names, and photos that were
+    made into packs or could not be."""
+    deleted = 0
+    for batch in _batches(_past_grace(store, packs.PREFIX, now)):
+        with transaction() as session:
+            found = look_uploads.unneeded(session, batch)
+        deleted += _delete(store, found)
+    return deleted
 
 
 def prune(store: Storage, now: datetime) -> int:

@@ -25,6 +25,7 @@ from worker.delta_e import delta_e_2000, lab_of_linear
 from worker.engines import Picture
 from worker.engines.drape import cloth_of
 from worker.looks import Look, load_look
+from worker.packs import folder_of
 
 GREEN_DELTA_E, AMBER_DELTA_E = 3.0, 6.0
 SCALE_ERROR_MAX, ANGLE_ERROR_MAX_DEG = 0.05, 5.0
@@ -79,14 +80,15 @@ class TruthCheck:
 
         Raises what reading the look or the swatch raises.
         """
-        stage = stage_in(self._looks_dir / letter.look, letter.look_version)
+        stage = stage_in(folder_of(letter, self._looks_dir), letter.look_version)
         if picture.shape != stage.shape:
             return None
         return asdict(judged(picture, stage, self._expectation(stage, letter, swatch)))
 
     def _expectation(self, stage: "Stage", letter: Letter, swatch: bytes | None) -> "Expected":
         name = letter.swatch_sha256 if letter.swatch_key else letter.fabric_hex
-        key = (letter.look, letter.look_version, name, letter.swatch_kind, letter.swatch_width_mm)
+        look = (letter.look, letter.look_version, letter.look_sha256)
+        key = (*look, name, letter.swatch_kind, letter.swatch_width_mm)
         if key not in self._expected:
             self._expected[key] = expected_of(stage, cloth_of(letter, swatch))
             if len(self._expected) > CLOTHS_KEPT:

@@ -18,7 +18,7 @@ from api.pages import bundle, facets
 from api.pages.console import SIGN_IN
 from api.pages.environment import environment
 from models import catalogue
-from models.catalogue import FabricFamily, Look
+from models.catalogue import WORN, FabricFamily, Look, overlay_key
 from models.settings import settings
 
 STRINGS = Sentences("strings")
@@ -63,6 +63,7 @@ def html(families: Sequence[FabricFamily], looks: Sequence[Look]) -> str:
         js=STRINGS["js"],
         family_name=family_name,
         cut_name=cut_name,
+        worn_key=worn_key,
         facets=facets.offered(families),
         facet_colours=facets.COLOURS,
     )
@@ -72,6 +73,11 @@ def family_name(family: FabricFamily) -> str:
     """As this language calls it; else as the catalogue does."""
     names: dict[str, str] = STRINGS["catalogue"]["family"]
     return names.get(family.family_id, family.display_name)
+
+
+def worn_key(look: Look) -> str:
+    """The picture of a cut that was uploaded; those of the house lie among the page's own files."""
+    return overlay_key(look.pack, look.pack_version, WORN)
 
 
 def cut_name(look: Look) -> str:

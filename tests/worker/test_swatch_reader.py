@@ -69,7 +69,7 @@ def upload(content: bytes, stored: bytes | None = None) -> UUID:
 
 
 def test_what_a_swatch_shows_is_written_down(pinstripe: int) -> None:
-    assert reader().read_once()
+    assert reader().do_once()
     profile = reading_of(pinstripe).profile
     assert profile is not None
     assert profile.weave == "stripe"
@@ -78,32 +78,32 @@ def test_what_a_swatch_shows_is_written_down(pinstripe: int) -> None:
 
 
 def test_when_all_is_read_there_is_nothing_to_do(pinstripe: int) -> None:
-    assert reader().read_once()
-    assert not reader().read_once()
+    assert reader().do_once()
+    assert not reader().do_once()
 
 
 def test_a_catalogue_older_than_profiles_is_read(pinstripe: int) -> None:
     sql("DELETE FROM jobs")
     sql("UPDATE fabrics SET updated_at = now() - interval '1 h' WHERE id = :id", id=pinstripe)
-    assert reader().read_once()
+    assert reader().do_once()
     assert reading_of(pinstripe).profile is not None
 
 
 def test_what_cannot_be_read_says_why_and_the_next_is_read() -> None:
     id = upload(b"no picture at all")
-    assert reader().read_once()
+    assert reader().do_once()
     failure = reading_of_upload(id).failure
     assert failure is not None
     assert failure.code == "swatch-unreadable"
     assert failure.detail == "La muestra no es una imagen JPEG, PNG o WebP."
     assert sql(LEFT) == 2
-    assert reader().read_once()
+    assert reader().do_once()
     assert sql(LEFT) == 1
 
 
 def test_bytes_that_are_not_the_swatch_s_are_not_read() -> None:
     id = upload(a_photo("#335577", kind="JPEG"), stored=a_photo("#775533", kind="JPEG"))
-    assert reader().read_once()
+    assert reader().do_once()
     failure = reading_of_upload(id).failure
     assert failure is not None
     assert failure.detail == "La muestra guardada no es la que se pidió."
@@ -117,11 +117,11 @@ class Away:
 
 
 def test_a_store_that_is_away_is_tried_again(pinstripe: int) -> None:
-    assert SwatchReader("test-worker", cast(storage.Storage, Away())).read_once()
+    assert SwatchReader("test-worker", cast(storage.Storage, Away())).do_once()
     assert sql(JOB.format("status")) == "pending"
     assert sql(JOB.format("error_code")) == "storage-error"
     let_backoff_pass()
-    assert reader().read_once()
+    assert reader().do_once()
     assert reading_of(pinstripe).profile is not None
 
 
@@ -132,7 +132,7 @@ def test_a_reading_that_breaks_is_tried_again_and_tells_no_secret(
         raise ValueError("secret")
 
     monkeypatch.setattr(swatch_reader, "profile_of", broken)
-    assert reader().read_once()
+    assert reader().do_once()
     assert sql(JOB.format("status")) == "pending"
     assert sql(JOB.format("error")) == swatch_reader.FAILED
 
@@ -147,16 +147,16 @@ def test_a_reader_that_lost_its_lease_writes_nothing(
         return profile_of(cloth)
 
     monkeypatch.setattr(swatch_reader, "profile_of", overtaken)
-    assert reader().read_once()
+    assert reader().do_once()
     assert reading_of(pinstripe).profile is None
     assert sql(JOB.format("status")) == "pending"
 
 
 def test_reading_can_be_switched_off(setting: Callable[..., None]) -> None:
     setting(profile_swatches="false")
-    assert not reader().read_when_due()
+    assert not reader().do_when_due()
     setting(profile_swatches="true")
-    assert reader().read_when_due()
+    assert reader().do_when_due()
 
 
 class Silence:
@@ -179,7 +179,7 @@ def work_until_idle() -> list[Any]:
 
     def pastime() -> bool:
         seen.append(sql("SELECT status FROM jobs WHERE engine = 'drape'"))
-        return reader().read_once()
+        return reader().do_once()
 
     stopping = threading.Event()
     worker = drape_loop(stopping)

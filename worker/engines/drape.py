@@ -29,6 +29,7 @@ from worker.engines import Picture, Rendering, Tick
 from worker.engines.drape_double import doubled
 from worker.engines.drape_surface import Polish, lit_level, matt_light, polish_of
 from worker.looks import MAX_CM_PER_PX, ROW, Look, load_look
+from worker.packs import folder_of
 from worker.surface import Surface
 
 Array = NDArray[np.float32]
@@ -51,6 +52,7 @@ FINEST_PER_PX = 0.5  # waves that pixels can show; finer ones would come back as
 BAND_ROWS = 48  # of ROW cloth pixels; with fewer, calling costs more than computing
 CLOTHS_KEPT = 16  # prepared; a hand-wide one is about 1 MB
 DOUBLED_KEPT = 2  # looks at twice their size, of some 250 MB each
+FETCHED_KEPT = 4  # looks that were uploaded; those that ship are all kept
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,7 +108,8 @@ class DrapeEngine:
     def __init__(self, looks_dir: Path, threads: int = 2) -> None:
         self._looks_dir = looks_dir
         self._forms: dict[str, Form] = {}
-        self._doubled: OrderedDict[str, Form] = OrderedDict()
+        self._fetched: OrderedDict[str, Form] = OrderedDict()  # by the hash of the pack
+        self._doubled: OrderedDict[Look, Form] = OrderedDict()
         self._bolts: OrderedDict[tuple[object, ...], Bolt] = OrderedDict()
         self._scratches = [Scratch() for _ in range(threads)]
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="drape")
@@ -143,9 +146,7 @@ class DrapeEngine:
         return np.asarray(cv2.cvtColor(out, cv2.COLOR_BGRA2BGR), np.uint8)
 
     def _form(self, letter: Letter) -> Form:
-        form = self._forms.get(letter.look)
-        if form is None:
-            raise LookUnavailable(f"El look «{letter.look}» no está en este equipo.")
+        form = self._loaded(letter)
         look = form.look
         if look.version != letter.look_version:
             raise LookUnavailable(
@@ -161,14 +162,28 @@ class DrapeEngine:
             )
         return form
 
+    def _loaded(self, letter: Letter) -> Form:
+        """Of a look that ships, or of one that the worker has fetched."""
+        if letter.look_sha256 is None:
+            if letter.look not in self._forms:
+                raise LookUnavailable(f"El look «{letter.look}» no está en este equipo.")
+            return self._forms[letter.look]
+        if letter.look_sha256 not in self._fetched:
+            while len(self._fetched) >= FETCHED_KEPT:
+                self._fetched.popitem(last=False)
+            look = load_look(folder_of(letter, self._looks_dir))
+            self._fetched[letter.look_sha256] = form_of(look)
+        self._fetched.move_to_end(letter.look_sha256)
+        return self._fetched[letter.look_sha256]
+
     def _double(self, look: Look) -> Form:
         """The look at twice its size, made when it is first asked for."""
-        if look.name not in self._doubled:
+        if look not in self._doubled:
             while len(self._doubled) >= DOUBLED_KEPT:
                 self._doubled.popitem(last=False)
-            self._doubled[look.name] = form_of(doubled(look))
-        self._doubled.move_to_end(look.name)
-        return self._doubled[look.name]
+            self._doubled[look] = form_of(doubled(look))
+        self._doubled.move_to_end(look)
+        return self._doubled[look]
 
     def _bolt(self, letter: Letter, swatch: bytes | None, px_per_cm: float) -> Bolt:
         key = (

@@ -6,6 +6,7 @@ Outside the cloth the picture is the look's, byte for byte. Whatever cannot be h
 a weight) is an error: never another cloth, never a quieter picture.
 """
 
+from collections import OrderedDict
 from collections.abc import Hashable, Sequence
 from copy import copy
 from dataclasses import replace
@@ -22,7 +23,7 @@ from models.errors import EngineFailed, LookUnavailable
 from models.letter import Letter
 from worker.engines import Order, Picture, Rendering, Tick
 from worker.engines.colour_lock import locked, rewoven
-from worker.engines.drape import DrapeEngine, cloth_of
+from worker.engines.drape import FETCHED_KEPT, DrapeEngine, cloth_of
 from worker.engines.sdxl_denoise import Scene, Seen, denoise
 from worker.engines.sdxl_glimpse import glimpse
 from worker.engines.sdxl_mask import Box, garment_box, pasted, scaled
@@ -31,6 +32,7 @@ from worker.engines.sdxl_pipeline import Pipeline, device_facts, load
 from worker.engines.sdxl_recipe import Recipe, for_warming_up
 from worker.engines.sdxl_stand import Stand, stand_of
 from worker.engines.sdxl_swatch import SwatchSight
+from worker.packs import folder_of
 from worker.weights import Shelf
 
 Floats = NDArray[np.float32]
@@ -40,6 +42,8 @@ NOT_CLOTH = {  # what a letter says about everything else
     "cut",
     "look",
     "look_version",
+    "look_key",
+    "look_sha256",
     "width_px",
     "height_px",
     "stage",
@@ -64,6 +68,7 @@ class SdxlInpaintEngine:
         self._drape = DrapeEngine(looks_dir)
         self._ladder = Ladder()
         self._stands: dict[str, Stand] = {}
+        self._fetched_stands: OrderedDict[str, Stand] = OrderedDict()  # by the hash of the pack
         self._pipeline: Pipeline | None = None
         self._sight: SwatchSight | None = None
 
@@ -165,10 +170,23 @@ class SdxlInpaintEngine:
         return replace(rendering, degraded=(*rendering.degraded, "vae-tiled"))
 
     def _stand(self, letter: Letter) -> Stand:
+        if letter.look_sha256 is not None:
+            return self._fetched(letter, letter.look_sha256)
         stand = self._stands.get(letter.look)
         if stand is None or stand.version != letter.look_version:
             raise LookUnavailable(f"El look «{letter.look}» no está en este equipo.")
         return stand
+
+    def _fetched(self, letter: Letter, sha256: str) -> Stand:
+        """Of a look that was uploaded, and that the worker has fetched."""
+        if sha256 not in self._fetched_stands:
+            while len(self._fetched_stands) >= FETCHED_KEPT:
+                self._fetched_stands.popitem(last=False)
+            folder = folder_of(letter, self._looks_dir)
+            stand = stand_of(folder, self.recipe, self.pipeline.cell_px, self._box)
+            self._fetched_stands[sha256] = stand
+        self._fetched_stands.move_to_end(sha256)
+        return self._fetched_stands[sha256]
 
     def _scene(
         self, orders: Sequence[Order], drapes: Sequence[Rendering], stands: Sequence[Stand]

@@ -51,6 +51,20 @@ def load_maps(folder: Path, look_version: str, names: Iterable[str]) -> dict[str
     return maps
 
 
+def maps_of(folder: Path, look: Look, names: Iterable[str]) -> dict[str, Map]:
+    """The maps of a look by name; an uploaded pack holds none, and its edges are found here. Raises
+    LookUnavailable for others that are missing."""
+    has_none = not (folder / "maps").exists()
+    found = {"edges": edges_of(look)} if has_none and "edges" in names else {}
+    return found | load_maps(folder, look.version, [name for name in names if name not in found])
+
+
+def edges_of(look: Look) -> Map:
+    """The edges of a look in plain grey cloth, as `make_edges` finds them."""
+    rgb = cv2.cvtColor(in_plain_cloth(look), cv2.COLOR_BGR2RGB)
+    return np.asarray(cv2.Canny(rgb, *CANNY_LEVELS), np.uint8)
+
+
 def make_edges(folder: Path) -> Map:
     """Find the edges of a look and store them: white lines on black."""
     look = load_look(folder)

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from worker.engines.colour_lock import flatness
-from worker.engines.sdxl_maps import load_maps
+from worker.engines.sdxl_maps import maps_of
 from worker.engines.sdxl_mask import Box, freedom, scaled
 from worker.engines.sdxl_recipe import Recipe
 from worker.looks import Look, load_look
@@ -39,7 +39,7 @@ def stand_of(folder: Path, recipe: Recipe, cell_px: int, boxing: Boxing) -> Stan
     coverage = np.where(look.panels > 0, look.alpha, 0).astype(np.uint8)
     box = boxing(coverage, recipe.size_px)
     stored = [name for name, scale in recipe.controls.items() if scale > 0 and name != "tile"]
-    maps = load_maps(folder, look.version, stored)
+    maps = maps_of(folder, look, stored)
     free = freedom(_nearest(box.of(coverage), recipe.size_px), cell_px, recipe.feather_cells)
     return Stand(
         name=look.name,
