@@ -28,6 +28,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from bench import rulers
+from bench.rulers import INCHES, RULERS, Ruler
 from models.errors import SwatchUnreadable
 from worker.cloth import Cloth, from_photo
 from worker.cloth_area import cloth_area
@@ -67,6 +69,7 @@ class Shot:
     shake_px: float = 0.0  # how far the hand moved, in the same pixels
     size: tuple[int, int] = SMALL
     bank: bool = False  # the card is a printed bank card, and not a grey one
+    ruler: Ruler | None = None  # in place of a card
     table: int | None = None  # of TABLES; else by chance
 
 
@@ -115,7 +118,7 @@ def taken(shot: Shot) -> Photo:
     else:
         frame_mm = max(size_mm[0], 4 / 3 * size_mm[1]) * random.uniform(1.25, 1.5)
     aside_mm = 0.0
-    if shot.card:
+    if shot.card or shot.ruler:
         frame_mm, aside_mm = max(frame_mm, size_mm[0] + 130), 26.0
     camera = _camera(shot, frame_mm, aside_mm)
     x_mm, y_mm = _on_the_table(camera, shot.size)
@@ -127,6 +130,8 @@ def taken(shot: Shot) -> Photo:
     if shot.card:
         away = size_mm[0] / 2 + 14 + CARD_MM[1] / 2
         _lay_card(light, x_mm - away, y_mm, shot.bank)
+    if shot.ruler:
+        _lay_ruler(light, shot.ruler, x_mm - size_mm[0] / 2 - 14, y_mm, random)
     if shot.hand:
         _lay_hand(light, x_mm, y_mm, size_mm, random)
     data = _developed(light, shot, random)
@@ -173,14 +178,17 @@ def _cloth_light(tile: WovenTile, x_mm: Light, y_mm: Light, shot: Shot) -> Light
     """BGR, linear; low-passed where a pixel covers more than the tile's detail."""
     linear = np.ascontiguousarray(LINEAR_OF_LEVEL[tile.levels][..., ::-1])
     height, width = linear.shape[:2]
-    mm_per_px = float(np.median(np.hypot(np.diff(x_mm[::64], axis=1), np.diff(y_mm[::64], axis=1))))
-    sigma = 0.5 * mm_per_px * tile.px_per_cm / 10
+    sigma = 0.5 * _mm_per_px(x_mm, y_mm) * tile.px_per_cm / 10
     padded = np.pad(linear, ((8, 9), (8, 9), (0, 0)), mode="wrap")
     if sigma > 0.3:
         padded = np.asarray(cv2.GaussianBlur(padded, (0, 0), sigma), np.float32)
     across = (x_mm / np.float32(tile.width_mm)) % 1 * width + 8
     down = (-y_mm / np.float32(tile.height_mm)) % 1 * height + 8
     return np.asarray(cv2.remap(padded, across, down, cv2.INTER_LINEAR), np.float32)
+
+
+def _mm_per_px(x_mm: Light, y_mm: Light) -> float:
+    return float(np.median(np.hypot(np.diff(x_mm[::64], axis=1), np.diff(y_mm[::64], axis=1))))
 
 
 def _table(
@@ -215,6 +223,19 @@ def _lay_card(light: Light, x_mm: Light, y_mm: Light, printed: bool) -> None:
         (digits, (0.7, 0.7, 0.7)),
     ):
         light[print_ & within] = colour
+
+
+def _lay_ruler(
+    light: Light, ruler: Ruler, x_mm: Light, y_mm: Light, random: np.random.Generator
+) -> None:
+    """Roughly along the swatch, a little turned; `x_mm` from near the swatch's side."""
+    way = math.radians(random.uniform(-4, 4) + (180 if random.random() < 0.5 else 0))
+    x_mm = x_mm - np.float32(ruler.wide / 2)
+    turned = (
+        np.float32(math.cos(way)) * x_mm + np.float32(math.sin(way)) * y_mm,
+        np.float32(math.cos(way)) * y_mm - np.float32(math.sin(way)) * x_mm,
+    )
+    rulers.lay(light, ruler, *turned, _mm_per_px(x_mm, y_mm))
 
 
 def _lay_hand(
@@ -343,19 +364,30 @@ def shaken(shot: Shot) -> Shot:
     return replace(shot, shake_px=random.uniform(25, 60))
 
 
-def _scale_by_card(count: int) -> tuple[int, int]:
-    """Of swatches beside a bank card and of no told width: scaled by it, and right."""
+def _scale_by_thing(taken_of: Sequence[Shot], code: str) -> tuple[int, int]:
+    """Of swatches beside a thing of known size and of no told width: scaled by it, and right."""
     told = right = 0
-    for shot in shots(4 * count)[::4]:
-        photo = taken(replace(shot, bank=True))
+    for shot in taken_of:
+        photo = taken(shot)
         try:
-            by_card, by_width = from_photo(photo.data, None), from_photo(photo.data, photo.width_mm)
+            by_thing, by_width = (from_photo(photo.data, mm) for mm in (None, photo.width_mm))
         except SwatchUnreadable:
             continue
-        told += "scale-by-card" in by_card.degraded
-        near = abs(by_card.px_per_cm / by_width.px_per_cm - 1) <= WITHIN
-        right += near and "scale-by-card" in by_card.degraded
+        told += code in by_thing.degraded
+        near = abs(by_thing.px_per_cm / by_width.px_per_cm - 1) <= WITHIN
+        right += near and code in by_thing.degraded
     return told, right
+
+
+def beside_a_bank_card(count: int) -> list[Shot]:
+    return [replace(shot, bank=True) for shot in shots(4 * count)[::4]]
+
+
+def beside_a_ruler(count: int, kinds: Sequence[Ruler] = RULERS) -> list[Shot]:
+    return [
+        replace(shot, ruler=kinds[number % len(kinds)])
+        for number, shot in enumerate(shots(4 * count)[2::4])
+    ]
 
 
 def summary(readings: Sequence[Reading]) -> str:
@@ -399,8 +431,13 @@ def main() -> None:
         spoilt = [read(spoil(shot)) for shot in shots(count // 4)]
         refused = sum(r.refused is not None for r in spoilt)
         print(f"{name}: {_share(refused, len(spoilt))} refused.")
-    told, right = _scale_by_card(count // 8)
-    print(f"Bank card, no width told: {_share(told, count // 8)} by the card, {right} within 5 %.")
+    for name, code, beside in (
+        ("Bank card", "scale-by-card", beside_a_bank_card(count // 8)),
+        ("Ruler", "scale-by-ruler", beside_a_ruler(count // 8)),
+        ("Inches", "scale-by-ruler", beside_a_ruler(count // 24, [INCHES])),
+    ):
+        told, right = _scale_by_thing(beside, code)
+        print(f"{name}, no width told: {_share(told, len(beside))} by it, {right} within 5 %.")
     large = [read(replace(shot, size=LARGE)).seconds for shot in shots(4)]
     print(f"12 megapixels: {median(large):.2f} s a photo, the slowest {max(large):.2f} s.")
 

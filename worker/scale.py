@@ -1,8 +1,8 @@
 """Scale: how many pixels of squared cloth make a centimetre, and how that is known.
 
 The width that was told counts where the photo shows what it spans: a swatch's corners, or cloth
-all over the frame. Else a bank card beside the cloth counts; else the scale is assumed, and said
-to be. Codes for `degraded`: scale-by-card, scale-assumed, fill-assumed.
+all over the frame. Else a ruler or a bank card beside the cloth counts; else the scale is assumed,
+and said to be. Codes for `degraded`: scale-by-ruler, scale-by-card, scale-assumed, fill-assumed.
 """
 
 from dataclasses import dataclass
@@ -34,14 +34,13 @@ class Scale:
     told: tuple[str, ...]  # codes
 
 
-def scale_of(
-    width_px: float, spans: bool, width_mm: float | None, card_px_per_cm: float | None
-) -> Scale:
-    """`width_px` is what `width_mm` stands for, if it `spans` what it is believed to span."""
+def scale_of(width_px: float, spans: bool, width_mm: float | None, by_thing: Scale | None) -> Scale:
+    """`width_px` is what `width_mm` stands for, if it `spans` what it is believed to span;
+    `by_thing` is what a thing of known size beside the cloth tells."""
     if width_mm is not None and spans:
         return Scale(width_px * 10 / width_mm, ())
-    if card_px_per_cm is not None:
-        return Scale(card_px_per_cm, ("scale-by-card",))
+    if by_thing is not None:
+        return by_thing
     assumed = Scale(width_px * 10 / (width_mm or ASSUMED_WIDTH_MM), ("scale-assumed",))
     return (
         assumed if width_mm is None else Scale(assumed.px_per_cm, (*assumed.told, "fill-assumed"))

@@ -1,9 +1,10 @@
 """A phone photo of a swatch, made flat: the cloth alone, squared, evenly lit, its white balanced.
 
 What could not be known is assumed and told by `degraded`:
-scale-assumed             no width was told, or it is not sure what it spans; no card shows it
+scale-assumed             no width was told, or it is not sure what it spans; nothing shows it
 fill-assumed              no border of the cloth was found, nor is cloth seen all along the frame
-scale-by-card             not by a told width, but by a bank card beside the cloth
+scale-by-ruler            not by a told width, but by the millimetres of a ruler beside the cloth
+scale-by-card             the same by a bank card
 white-balance-unverified  no grey card shows what white is in this light
 shape-assumed             neither corners nor the weave show how the camera was held
 soft-photo                less sharp than it should be
@@ -18,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import SwatchUnreadable
-from worker import bank_card, grey_card, squaring
+from worker import bank_card, grey_card, ruler, squaring
 from worker.border import border_width_px
 from worker.cloth_area import LONG_SIDE_PX, SPILL_MAX, cloth_area, corners_of, spill
 from worker.colour import LINEAR_OF_LEVEL
@@ -84,7 +85,10 @@ def flattened(levels: Levels, width_mm: float | None, corners: Corners | None) -
     flat = _cut_out(even * white, mask, square)
     _check_is_one_cloth(flat)
     spans = sure or (mask.mean() > CLOSE_UP * 255 and surely_fills(levels, photo))
-    scale = _scaled(levels, mask, square, width_mm, spans)
+    by_thing = None
+    if width_mm is None or not spans:
+        by_thing = _scale_by_thing(levels, photo, mask, square)
+    scale = scale_of(square.width_px, spans, width_mm, by_thing)
     told = {
         "white-balance-unverified": card is None,
         "shape-assumed": not square.sure,
@@ -171,17 +175,30 @@ def _width_px(matrix: Matrix, mask: Mask, width: int) -> float:
     return float(np.ptp(np.asarray(cv2.perspectiveTransform(points, matrix))[..., 0]))
 
 
-def _scaled(
-    levels: Levels, mask: Mask, square: _Square, width_mm: float | None, spans: bool
-) -> Scale:
-    """By the width that was told if the photo shows what it spans, else by a bank card's sides."""
-    by_card = None
-    if width_mm is None or not spans:
-        zoom = min(1.0, WORK_SIDE_PX / max(levels.shape[:2]))
-        cards = bank_card.card_corners(levels, mask)
-        told = (px_per_cm_by_card(card * zoom, square.matrix) for card in cards)
-        by_card = next((px for px in told if px is not None), None)
-    return scale_of(square.width_px, spans, width_mm, by_card)
+def _scale_by_thing(levels: Levels, photo: Light, mask: Mask, square: _Square) -> Scale | None:
+    """By a ruler, or else by a bank card, in the cloth's plane."""
+    if square.sure:
+        px_per_cm = ruler.px_per_cm_by_ruler(*_from_above(photo, mask, square.matrix))
+        if px_per_cm is not None:
+            return Scale(px_per_cm, ("scale-by-ruler",))
+    zoom = min(1.0, WORK_SIDE_PX / max(levels.shape[:2]))
+    for card in bank_card.card_corners(levels, mask):
+        px_per_cm = px_per_cm_by_card(card * zoom, square.matrix)
+        if px_per_cm is not None:
+            return Scale(px_per_cm, ("scale-by-card",))
+    return None
+
+
+def _from_above(photo: Light, mask: Mask, matrix: Matrix) -> tuple[NDArray[np.float32], Mask]:
+    """The squared photo, green, and 255 where it shows no cloth."""
+    height, width = photo.shape[:2]
+    low, size = _bounds(matrix, (width, height))
+    whole = _shifted(-low) @ matrix
+    beside = cv2.resize(mask, (width, height), interpolation=cv2.INTER_NEAREST)
+    beside = 255 - np.asarray(cv2.dilate(beside, np.ones((9, 9), np.uint8)))
+    green = cv2.warpPerspective(np.ascontiguousarray(photo[..., 1]), whole, size)
+    free = cv2.warpPerspective(beside, whole, size, flags=cv2.INTER_NEAREST)
+    return np.asarray(green, np.float32), np.asarray(free, np.uint8)
 
 
 # --- light ---------------------------------------------------------------------------------------
@@ -231,11 +248,7 @@ def _cut_out(photo: Light, mask: Mask, square: _Square) -> Light:
     zoom = photo.shape[1] / mask.shape[1]
     small = np.diag([1 / zoom, 1 / zoom, 1.0])
     matrix = small @ square.matrix @ np.linalg.inv(small)
-    height, width = mask.shape
-    frame = np.array([[[0, 0]], [[width, 0]], [[width, height]], [[0, height]]], np.float32)
-    seen = np.asarray(cv2.perspectiveTransform(frame, matrix)).reshape(-1, 2)
-    low = np.clip(seen.min(axis=0), -2 * width, 0)
-    size = np.clip(seen.max(axis=0) - low, 8, 3 * width).astype(int)
+    low, size = _bounds(matrix, (mask.shape[1], mask.shape[0]))
     flat = cv2.warpPerspective(mask, _shifted(-low) @ matrix, size, flags=cv2.INTER_NEAREST)
     trim = max(1, round(square.trim_px / zoom))
     if (mask < 255).any():
@@ -250,6 +263,16 @@ def _cut_out(photo: Light, mask: Mask, square: _Square) -> Light:
         return photo
     whole = _shifted(-corner) @ square.matrix
     return np.asarray(cv2.warpPerspective(photo, whole, out, flags=cv2.INTER_LINEAR), np.float32)
+
+
+def _bounds(matrix: Matrix, size: tuple[int, int]) -> tuple[NDArray[np.float64], tuple[int, int]]:
+    """Upper left corner and size of what a picture of a size becomes, within reason."""
+    width, height = size
+    frame = np.array([[[0, 0]], [[width, 0]], [[width, height]], [[0, height]]], np.float32)
+    seen = np.asarray(cv2.perspectiveTransform(frame, matrix), np.float64).reshape(-1, 2)
+    low = np.clip(seen.min(axis=0), -2 * width, 0)
+    wide, high = np.clip(seen.max(axis=0) - low, 8, 3 * width).astype(int).tolist()
+    return low, (wide, high)
 
 
 def _shifted(by: NDArray[np.float64]) -> Matrix:

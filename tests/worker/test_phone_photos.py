@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from bench.phone_photos import CLOTHS, PALE, Reading, Shot, read, shaken, shots, taken
+from bench.rulers import INCHES, PLASTIC
 from models.errors import SwatchUnreadable
 from worker.cloth import from_photo
 from worker.cloth_area import cloth_area, roughness
@@ -68,6 +69,19 @@ def test_a_card_of_known_size_tells_the_scale(printed: bool) -> None:
     assert "scale-by-card" in found.degraded
     assert "scale-assumed" not in found.degraded
     assert found.px_per_cm == pytest.approx(told.px_per_cm, rel=0.05)
+
+
+def test_a_ruler_beside_the_swatch_tells_the_scale() -> None:
+    photo = taken(shot_of("worsted-pinstripe-navy", close=False, ruler=PLASTIC))
+    told, found = from_photo(photo.data, photo.width_mm), from_photo(photo.data, None)
+    assert "scale-by-ruler" in found.degraded
+    assert "scale-assumed" not in found.degraded
+    assert found.px_per_cm == pytest.approx(told.px_per_cm, rel=0.05)
+
+
+def test_an_inch_ruler_leaves_the_scale_assumed() -> None:
+    photo = taken(shot_of("worsted-pinstripe-navy", close=False, ruler=INCHES))
+    assert "scale-assumed" in from_photo(photo.data, None).degraded
 
 
 def test_a_told_width_counts_more_than_a_card() -> None:

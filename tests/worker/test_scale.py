@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from worker.scale import px_per_cm_by_card, scale_of
+from worker.scale import Scale, px_per_cm_by_card, scale_of
 
 
 def rectangle(width: float, height: float, turn_deg: float = 0.0) -> NDArray[np.float64]:
@@ -28,9 +28,9 @@ def test_a_photograph_a_visiting_card_or_a_phone_is_no_bank_card(size: tuple[flo
 
 
 def test_a_width_counts_only_where_the_photo_shows_what_it_spans() -> None:
-    assert scale_of(800, True, 100.0, 40.0).told == ()
-    assert scale_of(800, True, 100.0, 40.0).px_per_cm == 80
-    assert scale_of(800, False, 100.0, 40.0).told == ("scale-by-card",)
-    assert scale_of(800, False, 100.0, 40.0).px_per_cm == 40
+    by_card = Scale(40.0, ("scale-by-card",))
+    assert scale_of(800, True, 100.0, by_card) == Scale(80.0, ())
+    assert scale_of(800, False, 100.0, by_card) == by_card
+    assert scale_of(800, True, None, by_card) == by_card
     assert scale_of(800, False, 100.0, None).told == ("scale-assumed", "fill-assumed")
     assert scale_of(800, True, None, None).told == ("scale-assumed",)
