@@ -11,6 +11,7 @@ from models.database import transaction
 
 LEASE_SECONDS = 15.0
 BOTH = ("recto", "cruzado")
+NOBODYS = "01234567-89ab-7def-8123-456789abcdef"  # the id of no order
 
 
 def some_color_id() -> str:

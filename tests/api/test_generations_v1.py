@@ -10,7 +10,7 @@ import pytest
 
 from models import accounts, queue, workers
 from models.database import transaction
-from tests.orders import an_image, claim, job, sql
+from tests.orders import NOBODYS, an_image, claim, job, sql
 from tests.wire import UTC_TIME, a_photo, problem, rows_of_orders, some_cloth
 
 V1 = "/api/v1/generations"
@@ -169,7 +169,7 @@ def test_a_full_queue_and_too_many_orders_are_429(
     assert rows_of_orders() == before
 
 
-@pytest.mark.parametrize("id", [str(uuid4()), "1", "%00"])
+@pytest.mark.parametrize("id", [NOBODYS, "1", "%00"])
 def test_an_unknown_generation_is_a_problem_document(client: httpx.Client, id: str) -> None:
     status = 404 if len(id) == 36 else 422
     assert problem(client.get(f"{V1}/{id}"), status)

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
-from uuid import uuid4
 
 import httpx
 import pytest
@@ -12,7 +11,7 @@ from models import queue
 from models.database import transaction
 from models.errors import StorageError
 from models.storage import FolderStorage, storage
-from tests.orders import an_image, claim, sql
+from tests.orders import NOBODYS, an_image, claim, sql
 from tests.wire import UTC_TIME, old_error, rows_of_orders, some_cloth
 
 KEYS = [
@@ -262,7 +261,7 @@ def test_where_pictures_cannot_be_deleted_the_order_stays_and_can_be_deleted_lat
     assert owner.delete(f"/admin/generations/{id}").status_code == 204
 
 
-@pytest.mark.parametrize("id", [str(uuid4()), "1", "stats2", "%00", "x" * 3000])
+@pytest.mark.parametrize("id", [NOBODYS, "1", "stats2", "%00", "x" * 3000])
 def test_an_order_that_does_not_exist_is_404(owner: httpx.Client, id: str) -> None:
     old_error(owner.get(f"/admin/generations/{id}"), 404)
     old_error(owner.delete(f"/admin/generations/{id}"), 404)

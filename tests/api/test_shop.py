@@ -4,14 +4,14 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import urlsplit
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import httpx
 import pytest
 
 from models import queue
 from models.database import transaction
-from tests.orders import an_image, claim, sql
+from tests.orders import NOBODYS, an_image, claim, sql
 from tests.wire import a_photo, old_error, rows_of_orders, some_cloth
 
 Change = Callable[..., None]
@@ -253,7 +253,7 @@ def test_other_ends_are_told_as_failed_with_the_reason_in_meta(
     assert (job["status"], job["meta"]["error"]) == ("failed", words)
 
 
-@pytest.mark.parametrize("id", [str(uuid4()), "1", "no-soy-un-pedido", "%00", "x" * 3000])
+@pytest.mark.parametrize("id", [NOBODYS, "1", "no-soy-un-pedido", "%00", "x" * 3000])
 def test_an_unknown_job_is_404(client: httpx.Client, id: str) -> None:
     old_error(client.get(f"/jobs/{id}"), 404)
 
