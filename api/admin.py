@@ -33,7 +33,8 @@ def list_orders(
     offset: Offset = 0,
 ) -> list[GenerationJobRead]:
     statuses = [new for new, old in OLD_STATUS.items() if old == status_filter] or None
-    views = history.list_generations(session, Page(limit, offset), family_id, color_id, statuses)
+    wanted = history.Wanted(family_id, color_id, statuses)
+    views = history.list_generations(session, Page(limit, offset), wanted)
     return [_order(base, view) for view in views]
 
 
@@ -45,9 +46,8 @@ def list_completed_by_fabric(
     base: BaseUrl,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
 ) -> list[GenerationJobRead]:
-    views = history.list_generations(
-        session, Page(limit), family_id, color_id, statuses=["completed"]
-    )
+    wanted = history.Wanted(family_id, color_id, ["completed"])
+    views = history.list_generations(session, Page(limit), wanted)
     return [_order(base, view) for view in views]
 
 

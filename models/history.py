@@ -1,6 +1,7 @@
 """Orders looked back at: the console's lists and statistics, and deletion."""
 
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any
 from uuid import UUID
@@ -44,37 +45,29 @@ SELECT status, family_id, count(*) AS orders,
 """)
 
 
-def list_generations(
-    session: Session,
-    page: Page,
-    family_id: str | None = None,
-    color_id: str | None = None,
-    statuses: Sequence[str] | None = None,
-    q: str | None = None,
-    since: date | None = None,
-) -> list[GenerationView]:
-    """Newest first; `q` is a part of the fabric's name or id, `since` a day in UTC."""
-    ids = list_ids(session, page, family_id, color_id, statuses, q, since)
+@dataclass(frozen=True)
+class Wanted:
+    """Which orders: `q` is a part of the fabric's name or id, `since` a day in UTC."""
+
+    family_id: str | None = None
+    color_id: str | None = None
+    statuses: Sequence[str] | None = None
+    q: str | None = None
+    since: date | None = None
+
+
+ALL = Wanted()
+
+
+def list_generations(session: Session, page: Page, wanted: Wanted = ALL) -> list[GenerationView]:
+    """Newest first."""
+    ids = list_ids(session, page, wanted)
     return read_many(session, ids) if ids else []
 
 
-def list_ids(
-    session: Session,
-    page: Page,
-    family_id: str | None = None,
-    color_id: str | None = None,
-    statuses: Sequence[str] | None = None,
-    q: str | None = None,
-    since: date | None = None,
-) -> Sequence[UUID]:
+def list_ids(session: Session, page: Page, wanted: Wanted = ALL) -> Sequence[UUID]:
     """The same orders' ids."""
-    where = {
-        "q": q,
-        "since": since,
-        "family_id": family_id,
-        "color_id": color_id,
-        "statuses": list(statuses) if statuses else None,
-    }
+    where = asdict(wanted) | {"statuses": list(wanted.statuses) if wanted.statuses else None}
     return session.scalars(LIST, where | {"limit": page.limit, "offset": page.offset}).all()
 
 

@@ -27,7 +27,7 @@ def signed_in(
 
 
 def add_account(role: str) -> int:
-    """An account `prueba-<role>` with PASSWORD; the fixture `accounts_gone` removes it."""
+    """An account `prueba-<role>` with PASSWORD; the fixture `as_role` removes it."""
     with transaction() as session:
         return accounts.add_user(session, f"prueba-{role}", PASSWORD, role).id
 

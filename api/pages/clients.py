@@ -19,7 +19,7 @@ from api.errors import status_of, told_by
 from api.language import Sentences, told
 from api.pages.bundle import CLIENTS_BUNDLE, CONSOLE_BUNDLE
 from api.pages.console import HOME as CONSOLE
-from api.pages.console import SIGN_IN, local, url_with
+from api.pages.console import to_sign_in, url_with
 from api.pages.environment import environment
 from models import accounts, clients, generations, history, lookbooks
 from models.catalogue import Page
@@ -102,10 +102,7 @@ def back(url: str, said: str) -> RedirectResponse:
 def _tell(request: Request, status: int, message: str) -> Response:
     """A refusal as a page; who is not signed in is sent to sign in and comes back."""
     if status == 401:
-        wanted = request.url.path if request.method == "GET" else BOOK
-        query = request.url.query if request.method == "GET" else ""
-        wanted = local(f"{wanted}?{query}" if query else wanted, BOOK)
-        return RedirectResponse(f"{SIGN_IN}?{urlencode({'next': wanted})}", 303)
+        return to_sign_in(request, BOOK)
     principal = getattr(request.state, "principal", None)
     return page("problem", request, principal, status=status, message=message, code=status)
 

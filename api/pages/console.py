@@ -90,13 +90,18 @@ def local(url: str, otherwise: str = HOME) -> str:
     return url if plain and "\\" not in url else otherwise
 
 
+def to_sign_in(request: Request, home: str) -> RedirectResponse:
+    """Who signs in comes back to this page; after a form, to `home`."""
+    query = request.url.query
+    asked = f"{request.url.path}?{query}" if query else request.url.path
+    wanted = local(asked, home) if request.method == "GET" else home
+    return RedirectResponse(f"{SIGN_IN}?{urlencode({'next': wanted})}", 303)
+
+
 def _tell(request: Request, status: int, message: str) -> Response:
     """A refusal as a page; who is not signed in is sent to sign in and comes back."""
     if status == 401:
-        wanted = request.url.path if request.method == "GET" else HOME
-        query = request.url.query if request.method == "GET" else ""
-        wanted = f"{wanted}?{query}" if query else wanted
-        return RedirectResponse(f"{SIGN_IN}?{urlencode({'next': wanted})}", 303)
+        return to_sign_in(request, HOME)
     principal = getattr(request.state, "principal", None)
     return page("problem", request, principal, status, message=message, code=status)
 

@@ -46,14 +46,8 @@ def list_orders(
     view: Literal["gallery", "table"] = "gallery",
     offset: Annotated[int, Query(ge=0, le=1_000_000)] = 0,
 ) -> Response:
-    found = history.list_generations(
-        session,
-        Page(ON_A_PAGE + 1, offset),
-        family_id=family or None,
-        statuses=[status] if status else None,
-        q=q.strip() or None,
-        since=_date(since),
-    )
+    wanted = _wanted(q, status, family, since)
+    found = history.list_generations(session, Page(ON_A_PAGE + 1, offset), wanted)
     return page(
         "orders",
         request,
@@ -65,7 +59,7 @@ def list_orders(
         q=q,
         wanted=status,
         family_id=family,
-        since=_date(since),
+        since=wanted.since,
         view=view,
         filtered=bool(q or status or family or since),
         statuses=STATUSES,
@@ -94,22 +88,20 @@ def change_many(
     """What can be done is, in one transaction; of the others the report says why not."""
     if form.action == "delete":
         orderer.need(WRITE_ORDERS)
-    ids = form.ids if form.which == "ticked" else _matching(session, form)
+    ids: Sequence[UUID] = form.ids
+    if form.which == "all":
+        wanted = _wanted(form.q, form.status, form.family, form.since)
+        ids = history.list_ids(session, Page(ALL_MOST), wanted)
     if not ids:
         raise InvalidInput(STRINGS["orders"]["none_ticked"], "ids")
     report = [_changed(session, id, form.action, orderer) for id in dict.fromkeys(ids)]
     return page("orders_report", request, orderer, report=report, action=form.action)
 
 
-def _matching(session: Session, form: ManyForm) -> Sequence[UUID]:
-    return history.list_ids(
-        session,
-        Page(ALL_MOST),
-        family_id=form.family or None,
-        statuses=[form.status] if form.status else None,
-        q=form.q.strip() or None,
-        since=_date(form.since),
-    )
+def _wanted(q: str, status: str, family: str, since: str) -> history.Wanted:
+    """What the list's filters let through."""
+    statuses = [status] if status else None
+    return history.Wanted(family or None, None, statuses, q.strip() or None, _date(since))
 
 
 def _changed(

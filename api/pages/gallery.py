@@ -6,17 +6,16 @@ from dataclasses import dataclass
 from datetime import date
 from functools import partial
 from typing import Annotated, Any
-from urllib.parse import urlencode
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request, Response
-from fastapi.responses import HTMLResponse, RedirectResponse
+from fastapi.responses import HTMLResponse
 
 from api.auth import MANAGE_CLIENTS, READ_ORDERS, Principal, ShopNeeds
 from api.deps import Transaction
 from api.errors import told_by
 from api.pages import floor, spoken
-from api.pages.console import SIGN_IN, local, url_with
+from api.pages.console import to_sign_in, url_with
 from models import gallery
 from models.gallery import COMPARED_MOST, Wanted
 from models.views import GenerationView
@@ -140,9 +139,7 @@ def _uuid(words: str) -> UUID | None:
 def _tell(request: Request, status: int, message: str) -> Response:
     """A refusal as a page; who is not signed in is sent to sign in and comes back."""
     if status == 401:
-        query = request.url.query
-        wanted = local(f"{request.url.path}?{query}" if query else request.url.path, HOME)
-        return RedirectResponse(f"{SIGN_IN}?{urlencode({'next': wanted})}", 303)
+        return to_sign_in(request, HOME)
     return page("gallery_problem", request, status, message=message)
 
 

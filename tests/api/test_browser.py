@@ -1,16 +1,14 @@
 """The console in a real browser, Debian's Chromium: what only a browser shows."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from uuid import UUID
 
 import pytest
-from playwright.sync_api import Browser, Page, ViewportSize, expect
+from playwright.sync_api import Page, ViewportSize, expect
 
-from tests.conftest import OWNER_PASSWORD
+from tests.browsing import PHONE, SMALL_TARGETS, TABLET, TOO_WIDE_PX, sign_in
 from tests.orders import place, sql
 
-TABLET, PHONE = ViewportSize(width=1180, height=820), ViewportSize(width=390, height=844)
-SMALLEST_TARGET_PX = 43.5  # 44, less what a fractional layout rounds away
 PAGES = (
     "orders",
     "orders?view=table",
@@ -25,28 +23,12 @@ PAGES = (
     "people/audit",
     "account",
 )
-SMALL_TARGETS = """
-() => [...document.querySelectorAll("a, button, input, select, summary")]
-  .map((e) => (["checkbox", "radio"].includes(e.type) ? e.closest("label") : e))
-  .filter((e) => e.offsetParent && !e.matches(".skip, .unseen"))
-  .filter((e) => { const r = e.getBoundingClientRect();
-                   return r.height < SMALLEST || r.width < SMALLEST; })
-  .map((e) => e.outerHTML.slice(0, 120))
-""".replace("SMALLEST", str(SMALLEST_TARGET_PX))
 
 
 @pytest.fixture
-def page(chromium: Browser, base_url: str, clean: None) -> Iterator[Page]:
-    """Signed in as the owner on a tablet; whatever the browser complains of fails the test."""
-    context = chromium.new_context(base_url=base_url, viewport=TABLET, locale="es-MX")
-    complaints: list[str] = []
-    page = context.new_page()
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
-    sign_in(page)
-    yield page
-    context.close()
-    assert complaints == []
+def page(opened: Callable[..., Page]) -> Page:
+    """Signed in as the owner on a tablet."""
+    return sign_in(opened())
 
 
 @pytest.fixture
@@ -58,14 +40,6 @@ def fabric(clean: None) -> Iterator[int]:
     )
     yield id
     sql("DELETE FROM fabrics WHERE color_id = 'prueba-gris'")
-
-
-def sign_in(page: Page) -> None:
-    page.goto("/console")
-    page.get_by_label("Usuario").fill("owner")
-    page.get_by_label("Contraseña").fill(OWNER_PASSWORD)
-    page.get_by_role("button", name="Entrar").click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("Pedidos")
 
 
 def test_signing_out_closes_the_door(page: Page) -> None:
@@ -150,16 +124,12 @@ def test_every_page_fits_the_screen_and_every_target_a_finger(
     page.set_viewport_size(viewport)
     for name in PAGES:
         page.goto(f"/console/{name}")
-        wide = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
-        assert wide <= 0, name
+        assert page.evaluate(TOO_WIDE_PX) <= 0, name
         assert page.evaluate(SMALL_TARGETS) == [], name
 
 
-def test_a_form_works_without_javascript(chromium: Browser, base_url: str, clean: None) -> None:
-    context = chromium.new_context(base_url=base_url, java_script_enabled=False, locale="es-MX")
-    page = context.new_page()
-    sign_in(page)
+def test_a_form_works_without_javascript(opened: Callable[..., Page]) -> None:
+    page = sign_in(opened(java_script_enabled=False))
     page.goto("/console/operations")
     page.get_by_role("button", name="Pausar Drapeado").click()
     expect(page.locator("[data-engine=drape]")).to_contain_text("En pausa")
-    context.close()

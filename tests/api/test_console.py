@@ -15,7 +15,7 @@ from api.auth import EVERYTHING
 from api.pages import bundle, charts, console, spoken
 from models import generations, queue
 from models.database import transaction
-from tests.console import PASSWORD, Document, add_account, done, read, signed_in
+from tests.console import PASSWORD, Document, done, read, signed_in
 from tests.orders import claim, place, sql
 from tests.wire import a_photo
 
@@ -42,30 +42,6 @@ MODULES = {
     name: (bundle.CONSOLE_FOLDER / name).read_text() for name in bundle.CONSOLE_BUNDLE.modules()
 }
 SOURCES = "\n".join(path.read_text() for path in Path(console.__file__).parent.glob("*.py"))
-
-
-@pytest.fixture
-def browser(client: httpx.Client, base_url: str) -> Iterator[httpx.Client]:
-    """The owner's browser."""
-    with signed_in(base_url) as browser:
-        yield browser
-
-
-@pytest.fixture
-def as_role(client: httpx.Client, base_url: str) -> Iterator[Callable[[str], httpx.Client]]:
-    """Browsers of accounts with other roles."""
-    opened: list[Any] = []
-
-    def sign_in(role: str) -> httpx.Client:
-        add_account(role)
-        opened.append(signed_in(base_url, f"prueba-{role}", PASSWORD))
-        found: httpx.Client = opened[-1].__enter__()
-        return found
-
-    yield sign_in
-    for one in opened:
-        one.__exit__(None, None, None)
-    sql("DELETE FROM users WHERE username LIKE 'prueba-%'")
 
 
 @pytest.fixture

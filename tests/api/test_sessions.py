@@ -1,6 +1,6 @@
 """Sessions of browsers: how one starts and ends, what the cookie is worth, and from where."""
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -9,23 +9,11 @@ import pytest
 from api.auth import SIGN_INS_PER_WINDOW
 from models.settings import settings
 from tests.conftest import OWNER_PASSWORD
-from tests.console import PASSWORD, add_account, read, signed_in
+from tests.console import read
 from tests.orders import sql
 
 RIGHT = {"username": "owner", "password": OWNER_PASSWORD}
 HOME = "/console/catalogue"
-
-
-@pytest.fixture
-def browser(client: httpx.Client, base_url: str) -> Iterator[httpx.Client]:
-    with signed_in(base_url) as browser:
-        yield browser
-
-
-@pytest.fixture
-def accounts_gone() -> Iterator[None]:
-    yield
-    sql("DELETE FROM users WHERE username LIKE 'prueba-%'")
 
 
 def is_let_in(client: httpx.Client) -> bool:
@@ -128,15 +116,13 @@ def test_reading_pages_writes_when_the_session_was_seen_once_a_minute(
     assert sql(seen) >= first
 
 
-@pytest.mark.usefixtures("accounts_gone")
 def test_an_account_that_is_switched_off_is_out_at_once(
-    client: httpx.Client, base_url: str
+    as_role: Callable[[str], httpx.Client],
 ) -> None:
-    id = add_account("viewer")
-    with signed_in(base_url, "prueba-viewer", PASSWORD) as browser:
-        assert is_let_in(browser)
-        sql("UPDATE users SET active = false WHERE id = :id", id=id)
-        assert not is_let_in(browser)
+    browser = as_role("viewer")
+    assert is_let_in(browser)
+    sql("UPDATE users SET active = false WHERE username = 'prueba-viewer'")
+    assert not is_let_in(browser)
 
 
 # --- writes must come from our own pages ----------------------------------------------------------

@@ -54,9 +54,9 @@ def test_python_and_sql_agree_on_the_status(first: str, second: str) -> None:
     _put_in(id, "cruzado", second)
     with transaction() as session:
         status = generations.read(session, id).status
-        found = history.list_generations(session, Page(), statuses=[status])
+        found = history.list_generations(session, Page(), history.Wanted(statuses=[status]))
         others = [s for s in STATES if s != status]
-        not_found = history.list_generations(session, Page(), statuses=others)
+        not_found = history.list_generations(session, Page(), history.Wanted(statuses=others))
     assert [view.id for view in found] == [id]
     assert not_found == []
 

@@ -1,36 +1,21 @@
 """The console's catalogue in Debian's Chromium: fabrics are dragged to another family."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Locator, Page, expect
 
-from tests.conftest import OWNER_PASSWORD
+from tests.browsing import sign_in
 from tests.orders import sql
 
-WAIT_MS = 30_000  # for a busy machine; nothing waits this long otherwise
 FAMILY_OF = "SELECT fabric_family_id FROM fabrics WHERE id = :id"
 
 
 @pytest.fixture
-def page(chromium: Browser, base_url: str, clean: None) -> Iterator[Page]:
-    """The owner, on the list of fabrics; whatever the browser complains of fails the test."""
-    complaints: list[str] = []
-    expect.set_options(timeout=WAIT_MS)
-    with chromium.new_context(
-        base_url=base_url, viewport={"width": 1180, "height": 820}, locale="es-MX"
-    ) as context:
-        context.set_default_timeout(WAIT_MS)
-        context.on("weberror", lambda error: complaints.append(str(error.error)))
-        page = context.new_page()
-        page.goto("/console/catalogue")
-        page.get_by_label("Usuario").fill("owner")
-        page.get_by_label("Contraseña").fill(OWNER_PASSWORD)
-        page.get_by_role("button", name="Entrar").click()
-        expect(page.get_by_role("heading", level=1)).to_have_text("Catálogo")
-        yield page
-    assert complaints == []
+def page(opened: Callable[..., Page]) -> Page:
+    """The owner, on the list of fabrics."""
+    return sign_in(opened(), "/console/catalogue")
 
 
 @pytest.fixture

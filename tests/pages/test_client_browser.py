@@ -2,73 +2,22 @@
 phone, and to nothing left."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from uuid import UUID
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, expect
+from playwright.sync_api import Page, ViewportSize, expect
 
 from models.storage import storage
-from tests.conftest import OWNER_PASSWORD
+from tests.browsing import PHONE, SMALL_TARGETS, TOO_WIDE_PX, UPRIGHT, sign_in
 from tests.orders import BOTH, place, sql
 from tests.pictures import finished_order, stored
 
-WAIT_MS = 30_000  # for a busy machine; nothing waits this long otherwise
-TABLET, PHONE = ViewportSize(width=820, height=1180), ViewportSize(width=390, height=844)
-SMALLEST_TARGET_PX = 43.5  # 44, less what a fractional layout rounds away
-SMALL_TARGETS = """
-() => [...document.querySelectorAll("a, button, input, select, summary, textarea")]
-  .map((e) => (["checkbox", "radio"].includes(e.type) ? e.closest("label") : e))
-  .filter((e) => e.offsetParent && !e.matches(".skip, .unseen"))
-  .filter((e) => { const r = e.getBoundingClientRect();
-                   return r.height < SMALLEST || r.width < SMALLEST; })
-  .map((e) => e.outerHTML.slice(0, 120))
-""".replace("SMALLEST", str(SMALLEST_TARGET_PX))
-TOO_WIDE_PX = "document.documentElement.scrollWidth - window.innerWidth"
-
 
 @pytest.fixture
-def opened(
-    chromium: Browser, base_url: str, clean: None
-) -> Iterator[Callable[..., BrowserContext]]:
-    """Makes browsers on a tablet; whatever their pages complain of fails the test."""
-    contexts: list[BrowserContext] = []
-    complaints: list[str] = []
-
-    def make(**options: bool) -> BrowserContext:
-        context = chromium.new_context(
-            base_url=base_url,
-            viewport=TABLET,
-            locale="es-MX",
-            **options,  # type: ignore[arg-type]
-        )
-        context.set_default_timeout(WAIT_MS)
-        context.on("weberror", lambda error: complaints.append(str(error.error)))
-        context.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
-        contexts.append(context)
-        return context
-
-    expect.set_options(timeout=WAIT_MS)
-    yield make
-    for context in contexts:
-        context.close()
-    assert complaints == []
-
-
-@pytest.fixture
-def stylist(opened: Callable[..., BrowserContext]) -> Page:
+def stylist(opened: Callable[..., Page]) -> Page:
     """Signed in, on the book's first page."""
-    return sign_in(opened())
-
-
-def sign_in(context: BrowserContext) -> Page:
-    page = context.new_page()
-    page.goto("/clients")
-    page.get_by_label("Usuario").fill("owner")
-    page.get_by_label("Contraseña").fill(OWNER_PASSWORD)
-    page.get_by_role("button", name="Entrar").click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("Clientes")
-    return page
+    return sign_in(opened(viewport=UPRIGHT), "/clients")
 
 
 def write_down(page: Page, name: str = "Sofía Núñez") -> str:
@@ -120,7 +69,7 @@ def forget_pictures() -> None:
 
 
 def test_from_an_order_to_a_lookbook_on_their_phone_and_to_nothing_left(
-    stylist: Page, opened: Callable[..., BrowserContext], work: Callable[[], int]
+    stylist: Page, opened: Callable[..., Page], work: Callable[[], int]
 ) -> None:
     forget_pictures()
     order = place(BOTH)
@@ -133,8 +82,7 @@ def test_from_an_order_to_a_lookbook_on_their_phone_and_to_nothing_left(
     expect(stylist.get_by_role("status")).to_have_text("El lookbook se guardó.")
     url = share(stylist, lookbook)
 
-    phone = opened().new_page()
-    phone.set_viewport_size(PHONE)
+    phone = opened(viewport=PHONE)
     phone.goto(url)
     expect(phone.get_by_role("heading", level=1)).to_have_text("Para la boda")
     expect(phone.get_by_text("Ligero, para el jardín.")).to_be_visible()
@@ -226,8 +174,8 @@ def test_enter_in_a_field_saves_and_presses_no_other_button(stylist: Page) -> No
     assert cuts() == ["recto", "cruzado"]
 
 
-def test_everything_works_without_javascript(opened: Callable[..., BrowserContext]) -> None:
-    page = sign_in(opened(java_script_enabled=False))
+def test_everything_works_without_javascript(opened: Callable[..., Page]) -> None:
+    page = sign_in(opened(viewport=UPRIGHT, java_script_enabled=False), "/clients")
     client = write_down(page)
     keep(page, client, finished_order(BOTH))
     lookbook = a_lookbook(page, client)
@@ -267,7 +215,7 @@ def test_every_page_fits_the_screen_and_every_target_a_finger(stylist: Page) -> 
     stylist.goto(url)
     stylist.get_by_role("button", name=re.compile("^Me gusta")).first.click()
     pages = ("/clients", f"/clients?look={order}", "/clients/new", client, f"{client}/looks")
-    for viewport in (TABLET, PHONE, ViewportSize(width=320, height=640)):
+    for viewport in (UPRIGHT, PHONE, ViewportSize(width=320, height=640)):
         stylist.set_viewport_size(viewport)
         for path in (*pages, lookbook, f"{lookbook}/print", url):
             stylist.goto(path)

@@ -1,7 +1,7 @@
 """The client book's pages: what each shows, what its forms do, and who sees them."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from api.pages import bundle, clients, environment
-from tests.console import PASSWORD, add_account, done, read, signed_in
+from tests.console import done, read
 from tests.orders import BOTH, place, sql
 from tests.pictures import finished_order, stored
 
@@ -23,12 +23,9 @@ SOURCES = "\n".join(path.read_text() for path in Path(clients.__file__).parent.g
 
 
 @pytest.fixture
-def stylist(client: httpx.Client, base_url: str) -> Iterator[httpx.Client]:
+def stylist(as_role: Callable[[str], httpx.Client]) -> httpx.Client:
     """A stylist's browser."""
-    add_account("stylist")
-    with signed_in(base_url, "prueba-stylist", PASSWORD) as browser:
-        yield browser
-    sql("DELETE FROM users WHERE username LIKE 'prueba-%'")
+    return as_role("stylist")
 
 
 @pytest.fixture

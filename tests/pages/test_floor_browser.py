@@ -6,27 +6,17 @@ from typing import Literal
 from uuid import UUID
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, ViewportSize, expect
+from playwright.sync_api import Locator, Page, ViewportSize, expect
 
 from models import previews, queue
 from models.storage import storage
 from tests.axe import issues
+from tests.browsing import DESKTOP, PHONE, SMALL_TARGETS, TABLET, TOO_WIDE_PX, UPRIGHT
 from tests.conftest import OWNER_PASSWORD
 from tests.orders import BOTH, claim, place, sql
 from tests.pictures import finish
 from tests.wire import a_photo
 
-WAIT_MS = 30_000  # for a busy machine; nothing waits this long otherwise
-UPRIGHT, TABLET = ViewportSize(width=820, height=1180), ViewportSize(width=1180, height=820)
-PHONE, DESKTOP = ViewportSize(width=390, height=844), ViewportSize(width=1440, height=900)
-SMALL_TARGETS = """
-() => [...document.querySelectorAll("a, button, input, select, summary")]
-  .map((e) => (["checkbox", "radio", "file"].includes(e.type) ? e.closest("label") : e))
-  .filter((e) => e.offsetParent && !e.matches(".skip, .unseen, .picture-cloth a"))
-  .filter((e) => { const r = e.getBoundingClientRect(); return r.height < 43.5 || r.width < 43.5; })
-  .map((e) => e.outerHTML.slice(0, 120))
-"""
-TOO_WIDE_PX = "document.documentElement.scrollWidth - window.innerWidth"
 CUT_OFF = """
 () => [...document.querySelectorAll("button, label, summary, legend, p, h1, h2, output, .chip")]
   .filter((e) => e.offsetParent && !e.matches(".unseen, .mark"))
@@ -47,32 +37,6 @@ def tap_twice(surface: Locator) -> None:
         if surface.evaluate(SCALE) > fit * 1.5:
             return
     pytest.fail("two taps do not bring the picture closer")
-
-
-@pytest.fixture
-def opened(chromium: Browser, base_url: str, clean: None) -> Iterator[Callable[..., Page]]:
-    """Makes pages of a screen's size; whatever their browsers complain of fails the test."""
-    contexts, complaints = [], list[str]()
-
-    def make(viewport: ViewportSize = TABLET, theme: Literal["light", "dark"] = "light") -> Page:
-        context = chromium.new_context(
-            base_url=base_url,
-            viewport=viewport,
-            color_scheme=theme,
-            locale="es-MX",
-            reduced_motion="reduce",
-        )
-        context.set_default_timeout(WAIT_MS)
-        context.on("weberror", lambda error: complaints.append(str(error.error)))
-        context.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
-        contexts.append(context)
-        return context.new_page()
-
-    expect.set_options(timeout=WAIT_MS)
-    yield make
-    for context in contexts:
-        context.close()
-    assert complaints == []
 
 
 @pytest.fixture
@@ -396,7 +360,7 @@ def states(page: Page, work: Callable[[], int]) -> Iterator[str]:
 def test_the_pseudo_locale_fits_every_screen(
     opened: Callable[..., Page], work: Callable[[], int], viewport: ViewportSize
 ) -> None:
-    page = opened(viewport)
+    page = opened(viewport=viewport)
     page.goto("/?lang=pseudo")
     for state in states(page, work):
         assert page.evaluate(TOO_WIDE_PX) <= 0, state
@@ -407,7 +371,7 @@ def test_the_pseudo_locale_fits_every_screen(
 def test_every_target_is_large_enough_for_a_finger(
     opened: Callable[..., Page], work: Callable[[], int], viewport: ViewportSize
 ) -> None:
-    page = opened(viewport)
+    page = opened(viewport=viewport)
     for state in states(page, work):
         assert page.evaluate(SMALL_TARGETS) == [], state
 
@@ -421,7 +385,7 @@ def test_axe_finds_nothing_serious(
     lang: str,
     theme: Literal["light", "dark"],
 ) -> None:
-    page = opened(UPRIGHT, theme)
+    page = opened(viewport=UPRIGHT, color_scheme=theme)
     page.goto(f"/?lang={lang}")
     found = [one for state in states(page, work) for one in issues(page, state)]
     page.goto("/gallery")

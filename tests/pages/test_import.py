@@ -12,19 +12,12 @@ import pytest
 
 from api import fabric_list, photo_folder
 from models.errors import InvalidInput
-from tests.console import Document, read, signed_in
+from tests.console import Document, read
 from tests.orders import sql
 from tests.wire import a_photo
 
 AT = "/console/catalogue/import"
 HEADER = "color_id,name,family_id,hex_value,swatch_code,status,swatch_width_mm\n"
-
-
-@pytest.fixture
-def browser(client: httpx.Client, base_url: str) -> Iterator[httpx.Client]:
-    """The owner's browser."""
-    with signed_in(base_url) as browser:
-        yield browser
 
 
 @pytest.fixture(autouse=True)

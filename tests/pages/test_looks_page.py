@@ -7,18 +7,11 @@ import pytest
 
 from models.catalogue import OVERLAYS, overlay_key
 from models.storage import storage
-from tests.console import Document, done, read, signed_in
+from tests.console import Document, done, read
 from tests.orders import some_color_id, sql
 from tests.wire import a_photo
 
 AT = "/console/catalogue/looks"
-
-
-@pytest.fixture
-def browser(client: httpx.Client, base_url: str) -> Iterator[httpx.Client]:
-    """The owner's browser."""
-    with signed_in(base_url) as browser:
-        yield browser
 
 
 @pytest.fixture

@@ -1,32 +1,22 @@
 """Undo of deletions in the catalogue, and what is done to many orders at once."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 from uuid import UUID
 
 import httpx
 import pytest
 
-from tests.console import PASSWORD, Document, add_account, done, read, signed_in
+from tests.console import Document, done, read
 from tests.orders import place, sql
 
 CATALOGUE, ORDERS = "/console/catalogue", "/console/orders"
 
 
 @pytest.fixture
-def browser(client: httpx.Client, base_url: str) -> Iterator[httpx.Client]:
-    """The owner's browser."""
-    with signed_in(base_url) as browser:
-        yield browser
-
-
-@pytest.fixture
-def stylist(client: httpx.Client, base_url: str) -> Iterator[httpx.Client]:
+def stylist(as_role: Callable[[str], httpx.Client]) -> httpx.Client:
     """The browser of somebody who orders, and deletes nothing."""
-    add_account("stylist")
-    with signed_in(base_url, "prueba-stylist", PASSWORD) as browser:
-        yield browser
-    sql("DELETE FROM users WHERE username LIKE 'prueba-%'")
+    return as_role("stylist")
 
 
 @pytest.fixture
