@@ -63,7 +63,7 @@ def create(
         ),
     )
     response.headers["Location"] = f"{router.prefix}/{id}"
-    return _answer(generations.read(session, id), base, response)
+    return answer(generations.read(session, id), base, response)
 
 
 @router.get(
@@ -94,10 +94,10 @@ def cancel(
     id: UUID, session: Transaction, orderer: Orderer, base: BaseUrl, response: Response
 ) -> GenerationRead:
     """Stop what is left of the order; cuts that have their picture keep it."""
-    return _answer(generations.cancel(session, id), base, response)
+    return answer(generations.cancel(session, id), base, response)
 
 
-def _answer(view: GenerationView, base: str, response: Response) -> GenerationRead:
+def answer(view: GenerationView, base: str, response: Response) -> GenerationRead:
     response.headers.update(_headers_of(view))
     return generation_read(view, base)
 

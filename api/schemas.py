@@ -8,6 +8,7 @@ from fastapi import Path
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from models.errors import InvalidInput
+from models.generations import Quality
 from models.letter import NOISE_SEED_MAX
 from models.profiles import Profile, Reading
 from models.tags import TAG_MAX_CHARACTERS, TAGS_MOST, normalised
@@ -244,7 +245,7 @@ class GenerationCreate(Strict):
     cuts: Cuts
     swatch_id: UUID | None = None
     seed: Seed | None = None
-    quality: Literal["preview", "final"] = "final"
+    quality: Quality = "final"
 
 
 class OrderedFabric(BaseModel):
@@ -304,7 +305,7 @@ class GenerationRead(BaseModel):
     version: int
     created_at: datetime
     settled_at: datetime | None
-    quality: Literal["preview", "final"]
+    quality: Quality
     fabric: OrderedFabric
     cuts: list[CutRead]
     images: list[ImageRead]

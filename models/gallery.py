@@ -1,4 +1,5 @@
-"""Everything made: orders that have a picture, newest first, and the pictures that were starred."""
+"""Everything made: orders that have a picture, newest first, and the pictures that were starred. A
+picture in detail is another look at one of these, not one more."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -46,7 +47,8 @@ class Wanted:
 FOLDED = "translate(lower({}), 'áéíóúüñ', 'aeiouun')"
 LIST = text(f"""
 SELECT g.id FROM generations g
- WHERE EXISTS (SELECT 1 FROM jobs j LEFT JOIN stars s ON s.image_id = j.image_id
+ WHERE g.quality <> 'detail'
+   AND EXISTS (SELECT 1 FROM jobs j LEFT JOIN stars s ON s.image_id = j.image_id
                 WHERE j.generation_id = g.id AND j.image_id IS NOT NULL
                   AND (NOT :starred OR s.image_id IS NOT NULL))
    AND (CAST(:before AS uuid) IS NULL OR g.id < :before)

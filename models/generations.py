@@ -27,7 +27,8 @@ from models.settings import settings
 from models.swatches import Swatch
 from models.views import CutView, GenerationView, Waiting
 
-Quality = Literal["preview", "final"]
+Quality = Literal["preview", "final", "detail"]
+DETAIL_SCALE = 2  # a picture in detail is so many times as wide and high: the weave shows
 KEY_HOURS = 24  # how long an idempotency key stands for the order that it came with
 
 
@@ -55,7 +56,7 @@ class Generation(Base):
     __tablename__ = "generations"
     __table_args__ = (
         CheckConstraint("cardinality(cuts) >= 1", name="cuts"),
-        CheckConstraint("quality IN ('preview', 'final')", name="quality"),
+        CheckConstraint("quality IN ('preview', 'final', 'detail')", name="quality"),
         CheckConstraint(f"noise_seed BETWEEN 0 AND {NOISE_SEED_MAX}", name="noise_seed"),
         CheckConstraint("(idempotency_key IS NULL) = (request_sha256 IS NULL)", name="idempotency"),
         Index("generations_idempotency_key", "owner", "idempotency_key", unique=True),
@@ -119,7 +120,8 @@ def place(session: Session, order: Order) -> UUID:
     KEY_HOURS, also where the swatch has expired since. Raises
     InvalidInput (names the field), IdempotencyMismatch (same key, other order) and QueueFull.
     """
-    if (placed := _placed_before(session, order)) is not None:
+    asked = _request_sha256(order)
+    if (placed := _placed_before(session, order.owner, order.idempotency_key, asked)) is not None:
         return placed
     if order.swatch is not None:
         swatches.refuse_expired(session, order.swatch)
@@ -145,24 +147,48 @@ def again(session: Session, id: UUID, owner: str) -> UUID:
         raise NotFound("No existe ese pedido.")
     if read(session, id).status not in queue.SETTLED:
         raise Conflict("El pedido todavía no termina.")
-    looks = orderable_looks(session, old.cuts)
-    order = Order(color_id=old.color_id, cuts=old.cuts, owner=owner)
+    return _place_as(session, old, _copy(old, owner))
+
+
+def in_detail(session: Session, image_id: UUID, owner: str, key: str | None = None) -> UUID:
+    """Order the suit of a picture in detail, for looking at the weave: the cloth as it was ordered,
+    that one cut as its look is today. With an idempotency key once, as `place`. Raises NotFound,
+    InvalidInput when the cut is no longer there, IdempotencyMismatch and QueueFull."""
+    asked = _sha256({"in_detail": str(image_id)})
+    if (placed := _placed_before(session, owner, key, asked)) is not None:
+        return placed
+    shown = session.execute(SHOWN_BY, {"image_id": image_id}).one_or_none()
+    if shown is None:
+        raise NotFound("No existe esa imagen.")
+    old = session.get_one(Generation, shown.generation_id)
+    once = {"idempotency_key": key, "request_sha256": asked if key else None}
+    return _place_as(session, old, _copy(old, owner, quality="detail", cuts=[shown.cut], **once))
+
+
+def _place_as(session: Session, old: Generation, generation: Generation) -> UUID:
+    """Place an order in the cloth of another, as that was when it was ordered."""
+    order = Order(old.color_id, generation.cuts, generation.owner)
+    looks = orderable_looks(session, generation.cuts)
     _refuse_full_queue(session, order)
-    _refuse_draining_engines(session, old.quality)
-    generation = _copy(old, owner)
+    _refuse_draining_engines(session, generation.quality)
+    letter: dict[str, Any] = session.scalars(LETTER, {"id": old.id}).one()
     session.add(generation)
     session.flush()
-    letter: dict[str, Any] = session.scalars(LETTER, {"id": id}).one()
     jobs = _jobs(generation, {name: letter.get(name) for name in CLOTH}, looks)
     queue.enqueue(session, jobs, share_results=settings().share_results)
     return generation.id
 
 
+SHOWN_BY = text("""
+SELECT generation_id, cut FROM jobs
+ WHERE image_id = :image_id AND generation_id IS NOT NULL ORDER BY id LIMIT 1
+""")
 CLOTH = ("fabric_hex", "swatch_key", "swatch_sha256", "swatch_kind", "swatch_width_mm")
 LETTER = text("SELECT letter FROM jobs WHERE generation_id = :id LIMIT 1")
 
 
-def _copy(old: Generation, owner: str) -> Generation:
+def _copy(old: Generation, owner: str, **other: Any) -> Generation:
+    told = {"cuts": old.cuts, "quality": old.quality} | other
     return Generation(
         id=uuid7(),
         owner=owner,
@@ -172,9 +198,8 @@ def _copy(old: Generation, owner: str) -> Generation:
         fabric_hex=old.fabric_hex,
         swatch_key=old.swatch_key,
         uploaded_swatch=old.uploaded_swatch,
-        cuts=old.cuts,
-        quality=old.quality,
         noise_seed=old.noise_seed,
+        **told,
     )
 
 
@@ -245,11 +270,11 @@ def _jobs(
 
 
 def _stages(quality: str) -> list[tuple[Literal["draft", "final"], str]]:
-    """A preview is a draft. A final is the deployment's final engine, and a draft before it where
-    that engine is slow, so that the client sees the suit at once."""
+    """A preview is a draft; in detail the cloth itself is drawn. A final is the deployment's final
+    engine, and a draft before it where that engine is slow: the client sees the suit at once."""
     draft, final = settings().draft_engine, settings().chosen_final_engine
-    if quality == "preview":
-        return [("draft", draft)]
+    if quality != "final":
+        return [("draft" if quality == "preview" else "final", draft)]
     return [("final", final)] if final == draft else [("draft", draft), ("final", final)]
 
 
@@ -279,14 +304,15 @@ def _letter(
     look: Look,
     stage: Literal["draft", "final"],
 ) -> Letter:
+    scale = DETAIL_SCALE if generation.quality == "detail" else 1
     return Letter(
         cut=look.cut,
         look=look.pack,
         look_version=look.pack_version,
         look_key=look.pack_key,
         look_sha256=look.pack_sha256,
-        width_px=look.width_px,
-        height_px=look.height_px,
+        width_px=scale * look.width_px,
+        height_px=scale * look.height_px,
         stage=stage,
         noise_seed=generation.noise_seed,
         **cloth,
@@ -332,15 +358,17 @@ UPDATE generations SET idempotency_key = NULL, request_sha256 = NULL
 SAME_KEY = text("SELECT pg_advisory_xact_lock(hashtextextended(:owner || ' ' || :key, 0))")
 
 
-def _placed_before(session: Session, order: Order) -> UUID | None:
-    if order.idempotency_key is None:
+def _placed_before(
+    session: Session, owner: str, key: str | None, request_sha256: str
+) -> UUID | None:
+    if key is None:
         return None
     # Two equal requests at once: the second waits here and then finds the first one's row.
-    session.execute(SAME_KEY, {"owner": order.owner, "key": order.idempotency_key})
-    who = {"owner": order.owner, "idempotency_key": order.idempotency_key}
+    session.execute(SAME_KEY, {"owner": owner, "key": key})
+    who = {"owner": owner, "idempotency_key": key}
     session.execute(FORGET_KEY, who)
     row = session.execute(PLACED_BEFORE, who).one_or_none()
-    if row is not None and row.request_sha256 != _request_sha256(order):
+    if row is not None and row.request_sha256 != request_sha256:
         raise IdempotencyMismatch("Esta clave de idempotencia ya se usó con otro pedido.")
     return None if row is None else row.id
 

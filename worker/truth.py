@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from models.errors import LookUnavailable
 from models.letter import Letter
 from worker.cloth import Cloth, resampled
-from worker.colour import LINEAR_OF_TONED
+from worker.colour import LINEAR_OF_LEVEL, LINEAR_OF_TONED, encoded
 from worker.delta_e import delta_e_2000, lab_of_linear
 from worker.engines import Picture
 from worker.engines.drape import cloth_of
@@ -81,9 +81,10 @@ class TruthCheck:
         Raises what reading the look or the swatch raises.
         """
         stage = stage_in(folder_of(letter, self._looks_dir), letter.look_version)
-        if picture.shape != stage.shape:
+        seen = at_size(picture, stage.shape)
+        if seen is None:
             return None
-        return asdict(judged(picture, stage, self._expectation(stage, letter, swatch)))
+        return asdict(judged(seen, stage, self._expectation(stage, letter, swatch)))
 
     def _expectation(self, stage: "Stage", letter: Letter, swatch: bytes | None) -> "Expected":
         name = letter.swatch_sha256 if letter.swatch_key else letter.fabric_hex
@@ -129,6 +130,18 @@ class Expected:
     channel: int  # where the pattern shows most, of BGR
     waves: Doubles  # (peaks, 2): cycles per cm across and up the grain; none for plain cloth
     heights: Doubles  # (peaks,): half amplitude in linear light
+
+
+def at_size(picture: Picture, shape: tuple[int, ...]) -> Picture | None:
+    """The picture, or one of twice the size as it is seen from twice as far: four pixels are one,
+    averaged in linear light. None for any other size."""
+    height, width = shape[:2]
+    if picture.shape == shape:
+        return picture
+    if picture.shape != (2 * height, 2 * width, 3):
+        return None
+    light = cv2.resize(LINEAR_OF_LEVEL[picture], (width, height), interpolation=cv2.INTER_AREA)
+    return np.asarray(np.round(encoded(np.asarray(light)) * 255), np.uint8)
 
 
 def judged(picture: Picture, stage: Stage, expected: Expected) -> Truth:

@@ -60,6 +60,7 @@ TABLE: dict[str, str | Shop] = {
     "GET /api/v1/images/{id}/thumbnail": Shop(READ),
     "PUT /api/v1/images/{id}/star": Shop(PLACE),
     "DELETE /api/v1/images/{id}/star": Shop(PLACE),
+    "POST /api/v1/images/{id}/detail": Shop(PLACE),
     "POST /api/v1/swatches": Shop(PLACE),
     "GET /api/v1/swatches/{id}": Shop(PLACE),
     "GET /metrics": Shop(WATCH),

@@ -10,7 +10,8 @@ const boxes = [...document.querySelectorAll("[name=image]")];
 
 function pictures() {
   return openers.map(({ dataset }) => {
-    return { url: dataset.url, caption: dataset.caption, alt: dataset.caption };
+    const { id, url, caption } = dataset;
+    return { id, url, caption, alt: caption };
   });
 }
 

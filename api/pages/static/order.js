@@ -15,9 +15,18 @@ export function isSettled(generation) {
 }
 
 /** Send the order until the server has answered. `onTrouble(sentence | null)` says why it takes long. */
-export async function place(body, { signal, onTrouble }) {
+export function place(body, options) {
+  return send(PLACE, body, options);
+}
+
+/** The order that draws the weave of a picture. */
+export function placeDetail(imageId, options) {
+  return send(`/api/v1/images/${encodeURIComponent(imageId)}/detail`, undefined, options);
+}
+
+async function send(url, json, { signal, onTrouble }) {
   const headers = { "Idempotency-Key": newKey() };
-  return persist(() => request(PLACE, { method: "POST", headers, json: body, signal }), {
+  return persist(() => request(url, { method: "POST", headers, json, signal }), {
     signal,
     onTrouble,
     // The same key is being answered on another connection: ask again, it will say the same.
@@ -68,10 +77,10 @@ function untilNextLook(look, askedMs) {
   return (askedMs || LOOK_MS) * (0.9 + Math.random() * 0.2);
 }
 
-async function persist(send, { signal, onTrouble, passing }) {
+async function persist(ask, { signal, onTrouble, passing }) {
   for (let attempt = 0; ; attempt++) {
     try {
-      const answer = await send();
+      const answer = await ask();
       if (attempt) onTrouble(null);
       return answer;
     } catch (error) {

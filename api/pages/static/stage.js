@@ -79,7 +79,7 @@ export function showOrder(order, actions) {
   }
 }
 
-/** The pictures on the stage, for the viewer: [{url, caption, alt}]. */
+/** The pictures on the stage, for the viewer: [{id, url, caption, alt}]. */
 export function pictures() {
   return [...figures.values()].map((figure) => figure.shown).filter(Boolean);
 }

@@ -1,5 +1,7 @@
-// The viewer: one picture over the whole screen, and the next and previous of those it came from.
+// The viewer: one picture over the whole screen, and the next and previous of those it came from. Its
+// weave is a picture of its own, twice as large, drawn when somebody asks to see it.
 
+import { follow, placeDetail } from "./order.js";
 import { t } from "./strings.js";
 import { Zoom } from "./zoom.js";
 
@@ -7,12 +9,15 @@ const element = (id) => document.getElementById(`viewer-${id}`);
 const dialog = document.getElementById("viewer");
 const surface = element("surface");
 const picture = element("picture");
+const told = element("told");
 const zoom = new Zoom(surface, picture, ({ percent }) => {
   element("zoom").textContent = t("viewer.zoom", { n: percent });
 });
 
-let shown = []; // [{url, caption, alt}]
+let shown = []; // [{id, url, caption, alt}]
 let place = 0;
+let drawing = null; // the AbortController of the weave that is being drawn
+const details = new Map(); // addresses of what was drawn, by picture
 
 /** Open on the picture with this address, out of those that can be turned to. */
 export function open(pictures, url) {
@@ -29,20 +34,61 @@ export function wire() {
   element("closer").addEventListener("click", () => zoom.closer());
   element("farther").addEventListener("click", () => zoom.farther());
   element("natural").addEventListener("click", () => zoom.zoomTo(1));
+  element("weave").addEventListener("click", () => seeWeave(shown[place]));
   element("fit").addEventListener("click", () => zoom.fit());
-  picture.addEventListener("load", () => zoom.fit());
+  picture.addEventListener("load", laidOut);
   dialog.addEventListener("keydown", onKey);
+  dialog.addEventListener("close", forgetDrawing);
   addEventListener("resize", () => dialog.open && zoom.fit());
 }
 
 function turnTo(wanted) {
+  forgetDrawing();
   place = (wanted + shown.length) % shown.length;
   const { url, caption, alt } = shown[place];
-  picture.src = url;
+  show(url);
   picture.alt = alt;
   element("caption").textContent = caption;
   for (const id of ["previous", "next"]) element(id).hidden = shown.length < 2;
-  if (picture.complete) zoom.fit();
+}
+
+function show(url) {
+  picture.src = url;
+  if (picture.complete) laidOut();
+}
+
+// Of the weave, pixel for pixel, what was in the middle; of anything else the whole.
+function laidOut() {
+  zoom.fit();
+  if (picture.getAttribute("src") === details.get(shown[place].id)) zoom.zoomTo(1);
+}
+
+async function seeWeave({ id }) {
+  forgetDrawing();
+  drawing = new AbortController();
+  const { signal } = drawing;
+  const onTrouble = (sentence) => (told.textContent = sentence ?? t("viewer.drawing"));
+  onTrouble(null);
+  try {
+    if (!details.has(id)) details.set(id, await drawn(id, { signal, onTrouble }));
+    if (signal.aborted) return;
+    show(details.get(id));
+    told.textContent = "";
+  } catch (error) {
+    if (!signal.aborted) told.textContent = error.message || t("viewer.no_detail");
+  }
+}
+
+async function drawn(id, options) {
+  const { body } = await placeDetail(id, options);
+  const order = await follow(body, { ...options, onChange: () => {} });
+  if (!order.images.length) throw new Error(order.error?.detail ?? t("viewer.no_detail"));
+  return order.images[0].url;
+}
+
+function forgetDrawing() {
+  drawing?.abort();
+  told.textContent = "";
 }
 
 function onKey(event) {
