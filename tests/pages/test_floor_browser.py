@@ -179,6 +179,20 @@ def test_the_viewer_zooms_keeps_the_focus_and_gives_it_back(page: Page, made: No
     expect(opener).to_be_focused()
 
 
+def test_the_weave_is_drawn_when_somebody_wants_to_see_it(
+    page: Page, made: None, work: Callable[[], int]
+) -> None:
+    page.goto("/gallery")
+    page.locator(".picture-open").first.click()
+    with page.expect_response(lambda answer: answer.url.endswith("/detail")):
+        page.locator("#viewer-weave").click()
+    expect(page.locator("#viewer-told")).to_have_text("Dibujando el tejido…")
+    work()
+    expect(page.locator("#viewer-picture")).to_have_js_property("naturalWidth", 2 * 1024)
+    expect(page.locator("#viewer-zoom")).to_have_text("100 %")
+    expect(page.locator("#viewer-told")).to_be_empty()
+
+
 def test_two_fingers_bring_the_picture_closer(page: Page, made: None) -> None:
     page.goto("/gallery")
     page.locator(".picture-open").first.click()
