@@ -17,6 +17,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from models import queue
 from models.base import Base, CreatedAt, UuidKey, uuid7
 from models.catalogue import ACTIVE, Look
+from models.database import Executor
 from models.errors import Conflict, InvalidInput, NotFound
 
 ENGINE = "look"
@@ -126,6 +127,16 @@ def _fingerprint(id: UUID) -> str:
 
 
 # --- claim and complete: as every job, with the same fence ----------------------------------------
+
+
+WAITING = text(f"""
+SELECT EXISTS (SELECT 1 FROM jobs WHERE status = 'pending' AND leader_id IS NULL
+                                    AND engine = '{ENGINE}' AND run_at <= statement_timestamp())
+""")
+
+
+def is_one_waiting(session: Executor) -> bool:
+    return bool(session.scalar(WAITING))
 
 
 def claim(session: Session, worker: str) -> LookClaim | None:

@@ -15,9 +15,9 @@ from models.logs import start_logging
 from models.settings import ROOT, settings
 from models.storage import storage
 from worker import overlays
+from worker.apprentice import Apprentice
 from worker.bell import Bell
 from worker.engines import Engine, ShowingEngine, engine_named
-from worker.look_maker import LookMaker
 from worker.loop import Loop, Unfit
 from worker.swatch_reader import SwatchReader
 from worker.watermark import Watermark
@@ -38,10 +38,12 @@ def main() -> None:
     watermark = Watermark(settings().watermark_path)
     engines = _engines()
     pastime = SwatchReader(name, storage()).do_when_due
-    errand = LookMaker(name, storage()).do_when_due
-    loop = Loop(name, engines, storage(), watermark, stopping, _device(engines), pastime, errand)
+    apprentice = Apprentice()
+    beside = apprentice.call_when_due
+    loop = Loop(name, engines, storage(), watermark, stopping, _device(engines), pastime, beside)
     log.info("ready", extra={"worker": name, "engines": list(loop.engines)})
     unfit = _run(loop, bell)
+    apprentice.dismiss()
     _say_goodbye(name, unfit)
     bell.close()
     log.info("stopped", extra={"worker": name})

@@ -5,7 +5,6 @@ lapses.
 """
 
 import logging
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import ClassVar, Generic, TypeVar
@@ -23,13 +22,11 @@ Done = Callable[[Session], None]  # writes down what was done, under the claim's
 class Errand(ABC, Generic[Held]):
     """One kind of errand of one worker."""
 
-    look_every_seconds: ClassVar[float]  # when there was nothing to do
     broken: ClassVar[tuple[str, str]]  # code and sentence where it failed through a fault of ours
 
     def __init__(self, worker: str, storage: Storage) -> None:
         self.worker = worker
         self.storage = storage
-        self._looked_at = -self.look_every_seconds
 
     @abstractmethod
     def _claimed(self) -> Held | None:
@@ -38,16 +35,6 @@ class Errand(ABC, Generic[Held]):
     @abstractmethod
     def _done(self, held: Held) -> Done:
         """Do it. Raises StylistError, which is told to whoever asked for it."""
-
-    def do_when_due(self) -> bool:
-        """`do_once`, but where nothing was found nobody looks again for a while."""
-        now = time.monotonic()
-        if now - self._looked_at < self.look_every_seconds:
-            return False
-        if self.do_once():
-            return True
-        self._looked_at = now
-        return False
 
     def do_once(self) -> bool:
         """Do the next one; False when there is none."""

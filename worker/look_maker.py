@@ -2,10 +2,14 @@
 
 A finished pack is read as any look is; a photo with mask and panels is made into one first
 (worker/photo_look/). Then what the console and the sales floor show of it is drawn and stored.
+`python -m worker.look_maker` makes what waits and ends: see apprentice.py.
 """
 
 import json
 import os
+import secrets
+import signal
+import socket
 import tempfile
 from pathlib import Path
 
@@ -14,7 +18,9 @@ import cv2
 from models import look_uploads, packs
 from models.database import transaction
 from models.errors import InvalidInput, LookUnavailable, NotFound
+from models.logs import start_logging
 from models.look_uploads import LookClaim, LookLetter, MadePack
+from models.storage import storage
 from worker import overlays
 from worker.errand import Done, Errand
 from worker.looks import load_look
@@ -23,11 +29,22 @@ from worker.photo_look.command import LIMITS
 from worker.photo_look.pack import photo_look, read_levels, write_pack
 from worker.photo_look.plan import load_plan
 
+NICENESS = 10
+
+
+def main() -> None:
+    """Make all that waits. Behind the pictures that the worker renders on the same machine."""
+    start_logging()
+    os.nice(NICENESS)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the worker, which dismisses us
+    maker = LookMaker(f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}", storage())
+    while maker.do_once():
+        pass
+
 
 class LookMaker(Errand[LookClaim]):
     """The part of a worker that makes look packs."""
 
-    look_every_seconds = 2.0
     broken = ("look-failed", "El look no se pudo hacer por un problema nuestro.")
 
     def _claimed(self) -> LookClaim | None:
@@ -100,3 +117,7 @@ def _pack_in(folder: Path, letter: LookLetter, files: dict[str, bytes]) -> Path:
     plan = load_plan(folder / "panels.json", (photo.shape[1], photo.shape[0]))
     write_pack(pack, photo_look(photo, mask, plan, name=letter.cut, name_es=letter.name))
     return pack
+
+
+if __name__ == "__main__":
+    main()

@@ -56,10 +56,10 @@ class Loop:
         stopping: threading.Event,
         device: str = "cpu",
         pastime: Callable[[], bool] = lambda: False,
-        errand: Callable[[], bool] = lambda: False,
+        beside: Callable[[], None] = lambda: None,
     ) -> None:
-        """Where no picture is wanted: `errand` is what somebody waits for, `pastime` is what nobody
-        does. True: it did some work."""
+        """`pastime` is what to do where no picture is wanted; True: it did some work. `beside` is
+        called at every turn, and starts what others do beside pictures."""
         self.name = name
         self.device = device
         self.engines = {engine.name: engine for engine in engines}
@@ -69,7 +69,7 @@ class Loop:
         self.truth = TruthCheck(ROOT / "assets" / "looks")
         self.stopping = stopping
         self.pastime = pastime
-        self.errand = errand
+        self.beside = beside
         self._warm: str | None = None  # the engine that rendered last: its weights are in memory
         self._failures_in_a_row = 0
         self._beat_at = -BEAT_SECONDS
@@ -85,7 +85,8 @@ class Loop:
             bell.listen()
             try:
                 self._beat()
-                worked = self.work_once() or self.errand() or self._pass_time()
+                self.beside()
+                worked = self.work_once() or self._pass_time()
             except DatabaseUnavailable:
                 log.warning("database away, trying again", exc_info=True)
                 worked = False

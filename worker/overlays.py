@@ -28,7 +28,7 @@ SQUARE_CM = 5.0  # of the grid
 TINT = (60, 110, 190)  # BGR: what is cloth
 LIGHT, DARK = (235, 228, 214), (120, 92, 52)  # the grid's squares
 SHARE = 0.72  # of the overlay in the picture
-WORN_PX, WORN_HEX = 640, "#4A4F5A"
+WORN_PX, WORN_HEX = 640, "#A8A9AB"  # as the house's own cuts are shown
 
 
 def publish(store: Storage, packs: Path) -> None:

@@ -1,5 +1,6 @@
 """axe over every page of the console, in both languages and both themes."""
 
+from collections.abc import Iterator
 from typing import Literal
 
 import pytest
@@ -9,6 +10,7 @@ from models import audit
 from models.database import transaction
 from tests.axe import serious
 from tests.conftest import OWNER_PASSWORD
+from tests.looks import forget_uploads, uploaded
 from tests.orders import place, sql
 
 PAGES = (
@@ -31,8 +33,9 @@ PAGES = (
 
 
 @pytest.fixture
-def filled(clean: None) -> str:
-    """Orders in every state, a worker, an entry in the log; returns the path of one order."""
+def filled(clean: None) -> Iterator[str]:
+    """Orders in every state, uploads of looks, a worker, an entry in the log; the path of one
+    order."""
     waiting, failed = place(("recto", "cruzado")), place()
     sql(
         "UPDATE jobs SET status = 'failed', error_code = 'engine-failed', settled_at = now()"
@@ -42,7 +45,14 @@ def filled(clean: None) -> str:
     sql("INSERT INTO workers (name, engines, version, device) VALUES ('a', '{drape}', '1', 'cpu')")
     with transaction() as session:
         audit.record(session, "pause", ("engine", "drape"), "drape", {"mode": "running"}, {})
-    return f"orders/{waiting}"
+    uploaded()
+    sql(
+        "UPDATE jobs SET status = 'failed', error_code = 'x', error = 'y', settled_at = now()"
+        " WHERE engine = 'look'"
+    )
+    uploaded()
+    yield f"orders/{waiting}"
+    forget_uploads()
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

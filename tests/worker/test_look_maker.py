@@ -2,6 +2,9 @@
 
 import json
 import shutil
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -23,7 +26,8 @@ from models.settings import settings
 from models.storage import Storage, storage
 from tests.looks import CUT, about_of, forget_uploads, sealed, small_pack, uploaded
 from tests.orders import let_backoff_pass, let_leases_lapse, place, sql
-from worker import look_maker
+from tests.workers import start_worker
+from worker import apprentice, look_maker
 from worker.look_maker import LookMaker
 from worker.looks import load_look
 from worker.packs import write_files
@@ -197,6 +201,56 @@ def test_what_is_wrong_with_a_photo_is_said_on_the_upload(
     assert row.state == "failed"
     assert row.error.startswith(words)
     assert sql("SELECT count(*) FROM images") == 0
+
+
+# --- in a process of its own ----------------------------------------------------------------------
+
+
+def test_a_real_worker_has_it_made_beside_its_pictures() -> None:
+    id = uploaded()
+    worker = start_worker()
+    try:
+        wait_until(lambda: of(id).state != "making", "the pack is made")
+        activate(id)
+        outcome = order()
+        wait_until(lambda: outcome()[0] not in ("pending", "processing"), "the suit is rendered")
+        assert (of(id).state, outcome()[0]) == ("on", "completed")
+    finally:
+        worker.terminate()
+        assert worker.wait(60) == 0
+
+
+def wait_until(condition: Callable[[], bool], what: str) -> None:
+    """The limit only ends a test that is broken."""
+    deadline = time.monotonic() + 120
+    while not condition():
+        assert time.monotonic() < deadline, f"waited too long until {what}"
+        time.sleep(0.05)
+
+
+def test_an_apprentice_is_called_for_work_and_can_be_dismissed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    called: list[list[str]] = []
+    popen = subprocess.Popen
+
+    def sleeping(command: list[str], **options: Any) -> "subprocess.Popen[bytes]":
+        called.append(command)
+        return popen([sys.executable, "-c", "import time; time.sleep(600)"], **options)
+
+    monkeypatch.setattr(apprentice, "LOOK_EVERY_SECONDS", 0.0)
+    monkeypatch.setattr(subprocess, "Popen", sleeping)
+    idle = apprentice.Apprentice()
+    idle.call_when_due()
+    idle.dismiss()
+    assert called == []
+    uploaded()
+    busy = apprentice.Apprentice()
+    for _ in range(3):
+        busy.call_when_due()
+    assert [command[1:] for command in called] == [["-m", "worker.look_maker"]]
+    busy.dismiss()
+    assert not busy._is_at_work()
 
 
 # --- what goes wrong with us ----------------------------------------------------------------------

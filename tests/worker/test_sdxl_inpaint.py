@@ -1,10 +1,12 @@
 """sdxl_inpaint on tiny random weights, loaded from disk as the real ones are."""
 
 import json
+import shutil
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 from unittest.mock import Mock, patch
 
@@ -23,6 +25,7 @@ from worker.engines.sdxl_glimpse import glimpse
 from worker.engines.sdxl_inpaint import SdxlInpaintEngine
 from worker.engines.sdxl_swatch import SwatchSight
 from worker.looks import load_look
+from worker.packs import folder_of
 
 
 def quiet(share: float) -> None:
@@ -399,3 +402,16 @@ def test_tiles_are_the_last_way_and_are_marked() -> None:
         hook.remove()
     assert "vae-tiled" in rendering.degraded
     assert not engine.pipeline.vae.use_tiling
+
+
+def test_a_look_that_was_uploaded_is_painted_as_those_of_the_house(
+    tmp_path: Path, setting: Callable[..., None]
+) -> None:
+    setting(data_dir=tmp_path)
+    uploaded = letter().model_copy(update={"look_key": "looks/x/y.zip", "look_sha256": "a" * 64})
+    folder = folder_of(uploaded, looks())
+    shutil.copytree(looks() / "recto", folder, ignore=shutil.ignore_patterns("maps"))
+    painted, outside = picture(inpaint_engine(), uploaded), load_look(folder).panels == 0
+    assert np.array_equal(painted[outside], load_look(folder).base[outside])
+    shutil.rmtree(folder)
+    assert np.array_equal(picture(inpaint_engine(), uploaded), painted)  # kept in memory

@@ -11,7 +11,14 @@ from models.errors import InvalidInput, LookUnavailable
 from models.settings import ROOT
 from tests.worker.sdxl_tiny import RECIPE, shelf
 from worker.engines.sdxl_inpaint import SdxlInpaintEngine
-from worker.engines.sdxl_maps import LOOKS, import_depth, in_plain_cloth, load_maps, make_edges
+from worker.engines.sdxl_maps import (
+    LOOKS,
+    import_depth,
+    in_plain_cloth,
+    load_maps,
+    make_edges,
+    maps_of_upload,
+)
 from worker.looks import load_look, pack_version
 
 
@@ -34,6 +41,14 @@ def test_edges_are_made_again_as_they_are_kept(pack: Path) -> None:
     made = make_edges(pack)
     kept = load_maps(LOOKS / "recto", load_look(pack).version, ["edges"])["edges"]
     assert np.array_equal(made > 0, kept > 0)
+
+
+def test_a_pack_that_was_uploaded_has_its_edges_found_and_no_depth(pack: Path) -> None:
+    look = load_look(pack)
+    found = maps_of_upload(pack, look, ["edges"])["edges"]
+    with pytest.raises(LookUnavailable, match="sdxl_maps depth"):
+        maps_of_upload(pack, look, ["edges", "depth"])
+    assert np.array_equal(found > 0, make_edges(pack) > 0)
 
 
 def test_edges_follow_the_seams_and_not_the_weave() -> None:

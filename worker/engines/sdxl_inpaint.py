@@ -183,7 +183,7 @@ class SdxlInpaintEngine:
             while len(self._fetched_stands) >= FETCHED_KEPT:
                 self._fetched_stands.popitem(last=False)
             folder = folder_of(letter, self._looks_dir)
-            stand = stand_of(folder, self.recipe, self.pipeline.cell_px, self._box)
+            stand = stand_of(folder, self.recipe, self.pipeline.cell_px, self._box, is_upload=True)
             self._fetched_stands[sha256] = stand
         self._fetched_stands.move_to_end(sha256)
         return self._fetched_stands[sha256]

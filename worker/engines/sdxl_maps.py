@@ -51,11 +51,10 @@ def load_maps(folder: Path, look_version: str, names: Iterable[str]) -> dict[str
     return maps
 
 
-def maps_of(folder: Path, look: Look, names: Iterable[str]) -> dict[str, Map]:
-    """The maps of a look by name; an uploaded pack holds none, and its edges are found here. Raises
-    LookUnavailable for others that are missing."""
-    has_none = not (folder / "maps").exists()
-    found = {"edges": edges_of(look)} if has_none and "edges" in names else {}
+def maps_of_upload(folder: Path, look: Look, names: Sequence[str]) -> dict[str, Map]:
+    """The maps by name of a look that was uploaded: such a pack holds none, and its edges are found
+    here. Raises LookUnavailable for others."""
+    found = {"edges": edges_of(look)} if "edges" in names else {}
     return found | load_maps(folder, look.version, [name for name in names if name not in found])
 
 

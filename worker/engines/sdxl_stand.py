@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from worker.engines.colour_lock import flatness
-from worker.engines.sdxl_maps import maps_of
+from worker.engines.sdxl_maps import load_maps, maps_of_upload
 from worker.engines.sdxl_mask import Box, freedom, scaled
 from worker.engines.sdxl_recipe import Recipe
 from worker.looks import Look, load_look
@@ -33,13 +33,18 @@ class Stand:
     maps: dict[str, torch.Tensor]  # (1, 3, recipe height, recipe width) 0..1
 
 
-def stand_of(folder: Path, recipe: Recipe, cell_px: int, boxing: Boxing) -> Stand:
+def stand_of(
+    folder: Path, recipe: Recipe, cell_px: int, boxing: Boxing, is_upload: bool = False
+) -> Stand:
     """Raises LookUnavailable when the pack or one of the recipe's maps is missing."""
     look = load_look(folder)
     coverage = np.where(look.panels > 0, look.alpha, 0).astype(np.uint8)
     box = boxing(coverage, recipe.size_px)
     stored = [name for name, scale in recipe.controls.items() if scale > 0 and name != "tile"]
-    maps = maps_of(folder, look, stored)
+    if is_upload:
+        maps = maps_of_upload(folder, look, stored)
+    else:
+        maps = load_maps(folder, look.version, stored)
     free = freedom(_nearest(box.of(coverage), recipe.size_px), cell_px, recipe.feather_cells)
     return Stand(
         name=look.name,
