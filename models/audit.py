@@ -21,7 +21,6 @@ AUDITED = {  # table: the subject's kind
     "fabrics": "fabric",
     "looks": "look",
     "look_uploads": "look_upload",
-    "look_uploads": "look_upload",
     "users": "user",
     "api_tokens": "token",
 }
