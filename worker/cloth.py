@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -104,7 +105,7 @@ def resampled(
 
 
 def _mean(light: Light) -> NDArray[np.float64]:
-    return np.asarray(light.mean(axis=(0, 1), dtype=np.float64))
+    return np.array(cv2.mean(light)[:3])  # many times as fast as numpy's
 
 
 def _twill() -> NDArray[np.float64]:

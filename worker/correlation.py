@@ -90,7 +90,7 @@ def _correlations(lab: Lab) -> Iterator[tuple[Doubles, Doubles]]:
     sides = (_padded(height), _padded(width))
     f_x, f_y = np.fft.rfftfreq(sides[1]), np.fft.fftfreq(sides[0])
     gain = (_passed(f_x[None, :] ** 2 + f_y[:, None] ** 2) ** 2).astype(np.float32)
-    lab = lab - lab.mean(axis=(0, 1))
+    lab = lab - np.array(cv2.mean(lab)[:3], np.float32)  # many times as fast as numpy's mean
     lags_x, lags_y = (np.arange(int(side * LONGEST_LAG)) for side in (width, height))
     for group in (lab[..., :1], lab[..., 1:]):
         power = gain * sum(_power(plane, sides) for plane in np.moveaxis(group, 2, 0))
@@ -119,11 +119,17 @@ def _beside_the_axes(power: NDArray[np.float32], sides: tuple[int, int]) -> tupl
     twice[0] = 1
     if width % 2 == 0:
         twice[-1] = 1
-    rows = np.asarray(_harmonics(turn_y) @ power, np.float32)
-    columns = np.asarray((_harmonics(turn_x) * twice.astype(np.float32)) @ power.T, np.float32)
+    rows = _product(_harmonics(turn_y), power)
+    columns = _product(_harmonics(turn_x) * twice.astype(np.float32), np.ascontiguousarray(power.T))
     right = [np.fft.irfft(line, width) / height for line in _lines(rows)]
     below = [np.fft.ifft(line).real / width for line in _lines(columns)]
     return np.max(right, axis=0), np.max(below, axis=0)
+
+
+def _product(few: NDArray[np.float32], many: NDArray[np.float32]) -> NDArray[np.float32]:
+    """By OpenCV: of so few rows numpy's takes ten times the processor's time, on two threads."""
+    nothing = np.zeros((0, 0), np.float32)
+    return np.asarray(cv2.gemm(few, many, 1.0, nothing, 0.0), np.float32)
 
 
 def _harmonics(turn: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
@@ -138,7 +144,8 @@ def _lines(sums: NDArray[np.float32]) -> list[NDArray[np.complex128]]:
 
 def _still(group: Lab, axis: int) -> float:
     """Energy of what does not change along an axis."""
-    lines = group.mean(axis=axis)
+    lines = cv2.reduce(np.ascontiguousarray(group), axis, cv2.REDUCE_AVG)
+    lines = np.asarray(lines).reshape(group.shape[1 - axis], -1)
     size = len(lines)
     spectrum = np.fft.rfft(lines, 2 * size, axis=0)
     spectrum *= _passed(np.fft.rfftfreq(2 * size) ** 2)[:, None]

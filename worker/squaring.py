@@ -250,12 +250,11 @@ def _around(step: float) -> list[Tilt]:
 
 def _untilted(tilt: Tilt, size: tuple[int, int]) -> Matrix:
     """The homography that turns a plane of normal (tilt, 1) to the camera, of scale 1 midway."""
-    normal = np.array([tilt[0], tilt[1], 1.0]) / math.sqrt(tilt[0] ** 2 + tilt[1] ** 2 + 1)
-    axis = np.cross(normal, [0, 0, 1])
-    sine = float(np.linalg.norm(axis))
+    steep = math.hypot(*tilt)
     turn = np.eye(3)
-    if sine > 1e-9:
-        turn = np.asarray(cv2.Rodrigues(axis / sine * math.asin(sine))[0])
+    if steep > 1e-9:
+        axis = np.array([tilt[1], -tilt[0], 0.0]) / steep
+        turn = np.asarray(cv2.Rodrigues(axis * math.atan(steep))[0])
     lens = _lens(size)
     flat = lens @ turn @ np.linalg.inv(lens)
     axis_px = np.array([size[0] / 2, size[1] / 2])

@@ -8,6 +8,7 @@ scale-by-card             the same by a bank card
 white-balance-unverified  no grey card shows what white is in this light
 shape-assumed             neither corners nor the weave show how the camera was held
 soft-photo                less sharp than it should be
+sharpness-unverified      cloth so faint, or smooth one way, that a moved hand would not show
 glare                     part of the cloth reflects the lamp
 """
 
@@ -24,11 +25,14 @@ from worker.border import border_width_px
 from worker.cloth_area import LONG_SIDE_PX, SPILL_MAX, cloth_area, corners_of, spill
 from worker.colour import LINEAR_OF_LEVEL
 from worker.scale import Scale, px_per_cm_by_card, scale_of, surely_fills
+from worker.shake import shake_of
 from worker.sharpness import SIDE_MIN_PX, edge_gain_of, glare_of, structure_of
 
 WORK_SIDE_PX = 1600  # of a photo; more than 120 px per cm in a hand-wide swatch
 MIN_SIDE_PX = 32  # less shows no weave and no pattern
 STRUCTURE_MIN, STRUCTURE_SHARP = 1.105, 1.2  # see sharpness.structure_of
+STRUCTURE_FAINT = 1.25  # so little is seen that noise hides what a moved hand would take
+SHAKE_DOUBTED, SHAKE_MAX = -0.7, 0.5  # see shake.shake_of
 EDGE_GAIN_MIN = 1.2  # see sharpness.edge_gain_of
 BORDER_MAX_PX = 8.0  # see border.border_width_px: sharp photos have 3 to 4
 GLARE_MAX = 0.02
@@ -78,7 +82,7 @@ def flattened(levels: Levels, width_mm: float | None, corners: Corners | None) -
         raise SwatchUnreadable(TOO_SMALL)
     photo = _worked_size(levels)
     mask, seen, sure = _seen(levels, corners)
-    structure = _checked_structure(photo, mask, seen)
+    sharpness = _checked_sharpness(photo, mask, seen)
     card = grey_card.card_corners(photo, mask)
     square = _squared(photo, mask, seen)
     even, white = _evened(photo, mask, card)
@@ -92,7 +96,8 @@ def flattened(levels: Levels, width_mm: float | None, corners: Corners | None) -
     told = {
         "white-balance-unverified": card is None,
         "shape-assumed": not square.sure,
-        "soft-photo": structure < STRUCTURE_SHARP,
+        "soft-photo": sharpness.structure < STRUCTURE_SHARP,
+        "sharpness-unverified": seen is None and sharpness.doubtful,
         "glare": glare_of(levels, mask) > GLARE_MAX,
     }
     codes = (*scale.told, *(code for code, holds in told.items() if holds))
@@ -122,26 +127,48 @@ def _filled(corners: NDArray[np.float64], shape: tuple[int, ...]) -> Mask:
     return np.asarray(cv2.fillConvexPoly(np.zeros(shape[:2], np.uint8), points, 255))
 
 
-def _checked_structure(photo: Light, mask: Mask, seen: NDArray[np.float64] | None) -> float:
+@dataclass(frozen=True)
+class _Sharpness:
+    """See sharpness.structure_of and shake.shake_of."""
+
+    structure: float
+    shake: float
+
+    @property
+    def doubtful(self) -> bool:
+        return self.structure < STRUCTURE_FAINT or self.shake > SHAKE_DOUBTED
+
+    @property
+    def shaken(self) -> bool:
+        """Faint cloth is believed: its noise hides it, wherever it is smooth."""
+        return self.structure >= STRUCTURE_FAINT and self.shake > SHAKE_MAX
+
+
+def _checked_sharpness(photo: Light, mask: Mask, seen: NDArray[np.float64] | None) -> _Sharpness:
     """Look at the middle of the cloth, and at the swatch's border where that shows.
 
-    Raises SwatchUnreadable where no yarns are to be seen.
+    Raises SwatchUnreadable where no yarns are to be seen, or the hand has moved.
     """
-    y, x = (int(np.median(where)) for where in np.nonzero(mask))
     scale = photo.shape[1] / mask.shape[1]
-    reach = int(CORE * _room(mask, y, x) * scale)
-    top, left = max(0, int(y * scale) - reach), max(0, int(x * scale) - reach)
-    part = np.ascontiguousarray(photo[top : top + 2 * reach, left : left + 2 * reach, 1])
+    part = _core(photo, mask, scale)
     if min(part.shape) < SIDE_MIN_PX:
-        return float("inf")
-    structure = structure_of(part)
-    if structure < STRUCTURE_MIN or edge_gain_of(part) < EDGE_GAIN_MIN:
+        return _Sharpness(float("inf"), float("-inf"))
+    found = _Sharpness(structure_of(part), float("-inf") if seen is not None else shake_of(part))
+    if found.structure < STRUCTURE_MIN or edge_gain_of(part) < EDGE_GAIN_MIN or found.shaken:
         raise SwatchUnreadable(BLURRED)
     if seen is not None:
         border_px = border_width_px(np.ascontiguousarray(photo[..., 1]), seen * scale)
         if border_px is not None and border_px > BORDER_MAX_PX:
             raise SwatchUnreadable(BLURRED)
-    return structure
+    return found
+
+
+def _core(photo: Light, mask: Mask, scale: float) -> NDArray[np.float32]:
+    """The middle of the cloth, green."""
+    y, x = (int(np.median(where)) for where in np.nonzero(mask))
+    reach = int(CORE * _room(mask, y, x) * scale)
+    top, left = max(0, int(y * scale) - reach), max(0, int(x * scale) - reach)
+    return np.ascontiguousarray(photo[top : top + 2 * reach, left : left + 2 * reach, 1])
 
 
 def _room(mask: Mask, y: int, x: int) -> float:
@@ -213,7 +240,7 @@ def _evened(
     most of a vignette, but no stripe or check. A card is a seventh: lit alike, otherwise as it is.
     """
     side = 64
-    grey = cv2.resize(photo.mean(axis=2), (side, side), interpolation=cv2.INTER_AREA)
+    grey = np.asarray(cv2.resize(photo, (side, side), interpolation=cv2.INTER_AREA)).mean(axis=2)
     cloth = cv2.resize(mask, (side, side), interpolation=cv2.INTER_AREA).ravel() > 250
     terms = np.column_stack([_quadratic(side, side), np.zeros(side * side)])
     chosen = cloth
@@ -222,7 +249,7 @@ def _evened(
         carded = np.asarray(cv2.resize(on_card, (side, side), interpolation=cv2.INTER_AREA)) > 250
         terms[carded.ravel(), 6] = 1
         chosen = cloth | carded.ravel()
-    field = np.log(np.maximum(np.asarray(grey), 1e-4)).ravel()
+    field = np.log(np.maximum(grey, 1e-4)).ravel()
     weights, *_ = np.linalg.lstsq(terms[chosen], field[chosen], rcond=None)
     surface = terms[:, :6] @ weights[:6]
     level = np.exp(surface - surface[cloth].mean()).reshape(side, side).astype(np.float32)
@@ -280,20 +307,26 @@ def _shifted(by: NDArray[np.float64]) -> Matrix:
 
 
 def _largest_rectangle(inside: NDArray[np.bool_]) -> tuple[int, int, int, int]:
-    """Left, top, right and bottom of the largest rectangle of True, by histograms of columns."""
-    heights = np.zeros(inside.shape[1] + 1, int)
+    """Left, top, right and bottom of the largest rectangle of True.
+
+    For each pixel of a row: how high True reaches, and the ends of the widest rectangle of that
+    height; the largest rectangle is one of these.
+    """
+    columns = np.arange(inside.shape[1])
+    heights = left = np.zeros_like(columns)
+    right = np.full_like(columns, len(columns))
     best, area = (0, 0, 0, 0), 0
     for row, line in enumerate(inside):
-        heights[:-1] = np.where(line, heights[:-1] + 1, 0)
-        stack: list[tuple[int, int]] = []
-        for column, height in enumerate(heights.tolist()):
-            start = column
-            while stack and stack[-1][1] >= height:
-                start, tall = stack.pop()
-                if tall * (column - start) > area:
-                    area = tall * (column - start)
-                    best = (start, row + 1 - tall, column, row + 1)
-            stack.append((start, height))
+        heights = np.where(line, heights + 1, 0)
+        start = np.maximum.accumulate(np.where(line, 0, columns + 1))
+        end = np.minimum.accumulate(np.where(line, len(columns), columns)[::-1])[::-1]
+        left = np.where(line, np.maximum(left, start), 0)
+        right = np.where(line, np.minimum(right, end), len(columns))
+        areas = (right - left) * heights
+        top = int(areas.argmax())
+        if areas[top] > area:
+            area = int(areas[top])
+            best = int(left[top]), row + 1 - int(heights[top]), int(right[top]), row + 1
     return best
 
 

@@ -169,6 +169,19 @@ def test_a_swatch_by_a_moving_hand_is_refused(stem: str) -> None:
     assert "desenfocada" in refused
 
 
+@pytest.mark.parametrize("stem", ["linen-herringbone-sage", "jacketing-gun-club-moss"])
+def test_a_close_up_by_a_moving_hand_is_refused(stem: str) -> None:
+    """It has no border, but neither has it any fibres along the way the hand went."""
+    shot = shot_of(stem, close=True)
+    assert read(shot).refused is None
+    assert "desenfocada" in (read(shaken(shot)).refused or "")
+
+
+def test_of_faint_cloth_it_is_told_that_a_moved_hand_would_not_show() -> None:
+    photo = taken(shot_of("flannel-chalk-stripe-oxford", close=True))
+    assert "sharpness-unverified" in from_photo(photo.data, photo.width_mm).degraded
+
+
 def test_a_blank_wall_is_no_cloth() -> None:
     with pytest.raises(SwatchUnreadable):
         from_photo(jpeg(np.full((600, 800, 3), 180, np.uint8)), 100.0)
