@@ -20,7 +20,7 @@ from models.letter import Letter
 from worker.cloth import Cloth, from_hex
 from worker.colour import toned
 from worker.engines import Picture
-from worker.engines.drape import EIGHT_ROOKS, DrapeEngine, Offsets, shown_tile
+from worker.engines.drape import EIGHT_ROOKS, FOUR_ROOKS, DrapeEngine, Rooks, shown_tile, slanted
 from worker.engines.drape_surface import lit_level, matt_light, polish_of
 from worker.looks import Look, load_look
 
@@ -32,17 +32,12 @@ BUDGET_MS, LOAD_BUDGET_MS, DOUBLE_BUDGET_MS = 25.0, 150.0, 110.0
 Floats = NDArray[np.float64]
 
 
-def plain_picture(look: Look, cloth: Cloth, pairs: Offsets = EIGHT_ROOKS) -> Picture:
+def plain_picture(look: Look, cloth: Cloth) -> Picture:
     """The drape engine's maths in plain numpy, 64-bit: slow, and nothing in it is clever."""
-    tile = shown_tile(cloth, look.px_per_cm)
-    offsets = [(dx, dy) for pair in pairs for dx, dy in (pair, (-pair[0], -pair[1]))] or [
-        (0.0, 0.0)
-    ]
-    albedo = np.zeros((*look.light.shape, 3))
-    for dx, dy in offsets:
-        u = look.u.astype(np.float64) + dx * look.u_dx + dy * look.u_dy
-        v = look.v.astype(np.float64) + dx * look.v_dx + dy * look.v_dy
-        albedo += plain_sample(tile, u / cloth.size_cm[0], -v / cloth.size_cm[1]) / len(offsets)
+    many = slanted(look.u_dx, look.u_dy, look.v_dx, look.v_dy, look.px_per_cm)[..., None]
+    albedo = np.where(
+        many, plain_albedo(look, cloth, EIGHT_ROOKS), plain_albedo(look, cloth, FOUR_ROOKS)
+    )
     polish = polish_of(cloth.surface, lit_level(look))
     gleam = np.maximum(polish.of_level[look.gleam] - polish.known * look.light, 0)
     linear = albedo * look.light[..., None] + matt_light(look) + gleam[..., None]
@@ -50,6 +45,17 @@ def plain_picture(look: Look, cloth: Cloth, pairs: Offsets = EIGHT_ROOKS) -> Pic
     picture = look.base.copy()
     picture.reshape(-1, 3)[look.at] = levels.reshape(-1, 3)[: len(look.at)]
     return picture
+
+
+def plain_albedo(look: Look, cloth: Cloth, rooks: Rooks) -> Floats:
+    """The mean of samples at these places and their mirror images."""
+    tile = shown_tile(cloth, look.px_per_cm)
+    albedo = np.zeros((*look.light.shape, 3))
+    for dx, dy in (place for x, y in rooks for place in ((x, y), (-x, -y))):
+        u = look.u.astype(np.float64) + dx * look.u_dx + dy * look.u_dy
+        v = look.v.astype(np.float64) + dx * look.v_dx + dy * look.v_dy
+        albedo += plain_sample(tile, u / cloth.size_cm[0], -v / cloth.size_cm[1])
+    return albedo / (2 * len(rooks))
 
 
 def plain_sample(tile: NDArray[np.float32], across: Floats, down: Floats) -> Floats:

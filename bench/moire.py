@@ -6,7 +6,7 @@ frequencies that the cloth does not have. Printed as the root mean square of tha
 cloth's mean light, in all and of waves of four pixels or longer, which the eye sees as bands.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +16,7 @@ from bench.drape import LOOKS, plain_sample
 from bench.pictures import cloth_named
 from bench.table import Finding
 from worker.cloth import Cloth
-from worker.engines.drape import EIGHT_ROOKS, shown_tile
+from worker.engines.drape import EIGHT_ROOKS, FOUR_ROOKS, shown_tile, slanted
 from worker.looks import Look, load_look
 
 Array = NDArray[np.float64]
@@ -106,11 +106,20 @@ def _folded(fine: Array, every: int) -> tuple[float, float]:
 
 def _fine_picture(patch: Patch, cloth: Cloth, px_per_cm: float, filtered: bool) -> Array:
     """Green light of the cloth alone, FINER samples a pixel each way."""
-    if filtered:
-        tile = shown_tile(cloth, px_per_cm)
-        taps = [(s * dx, s * dy) for dx, dy in EIGHT_ROOKS for s in (1, -1)]
-    else:
-        tile, taps = cloth.tile, [(0.0, 0.0)]
+    if not filtered:
+        return _sampled(patch, cloth, cloth.tile, [(0.0, 0.0)])
+    tile = shown_tile(cloth, px_per_cm)
+    four, eight = (
+        _sampled(patch, cloth, tile, [(s * dx, s * dy) for dx, dy in rooks for s in (1, -1)])
+        for rooks in (FOUR_ROOKS, EIGHT_ROOKS)
+    )
+    many = slanted(patch.dx[0], patch.dy[0], patch.dx[1], patch.dy[1], px_per_cm)
+    return np.where(np.kron(many, np.ones((FINER, FINER), bool)), eight, four)
+
+
+def _sampled(
+    patch: Patch, cloth: Cloth, tile: NDArray[np.float32], taps: Sequence[tuple[float, float]]
+) -> Array:
     fine = np.zeros((SIDE_PX * FINER, SIDE_PX * FINER))
     width_cm, height_cm = cloth.size_cm
     for row, column in np.ndindex(FINER, FINER):

@@ -14,8 +14,7 @@ from models.errors import InvalidInput
 Floats = NDArray[np.floating[Any]]
 
 SHOULDER = 0.8  # tone() is plain sRGB below it and bends softly towards white above
-LINEAR_MAX = 2.0  # the tone table ends here; the shoulder has long reached white
-LINEAR_STEPS = 8192  # table steps per unit of linear light: at most 0.4 level apart in the darks
+LINEAR_MAX = 2.0  # the shoulder has long reached white
 
 _HEX = re.compile(r"#[0-9A-Fa-f]{6}")
 
@@ -39,14 +38,7 @@ def toned(linear: Floats) -> Floats:
     return encoded(np.where(light > SHOULDER, bent, light))
 
 
-def tone_table() -> NDArray[np.uint8]:
-    """Levels by linear light * LINEAR_STEPS; 65536 of them, as cv2.LUT wants for 16-bit input."""
-    light = np.minimum(np.arange(65536) / LINEAR_STEPS, LINEAR_MAX)
-    return (toned(light) * 255 + 0.5).astype(np.uint8)
-
-
 LINEAR_OF_LEVEL: NDArray[np.float32] = decoded(np.arange(256) / 255).astype(np.float32)
-LEVEL_OF_LINEAR: NDArray[np.uint8] = tone_table()
 # The way back, for those who look at a finished picture; level 255 is anything from there on.
 _LIGHTS = np.linspace(0, LINEAR_MAX, 20001)
 LINEAR_OF_TONED: NDArray[np.float32] = np.interp(

@@ -4,8 +4,9 @@
     picture = the look's base, byte for byte               everywhere else
 
 The maths is the pack format's own, the gleam that of the cloth's surface (drape_surface.py). The
-speed comes from working on cloth pixels only, in bands shared out to threads, with four-channel
-pixels (OpenCV samples those fastest) in kept buffers.
+speed comes from working on cloth pixels only, in 16-bit steps of light, in bands shared out to
+threads, with eight samples only where four would not do, and four channels, which OpenCV samples
+fastest.
 """
 
 import math
@@ -13,6 +14,7 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,35 +26,45 @@ from models.errors import LookUnavailable, SwatchUnreadable
 from models.letter import Letter
 from worker import cloth as cloths
 from worker.cloth import Cloth
-from worker.colour import LEVEL_OF_LINEAR, LINEAR_STEPS
+from worker.colour import toned
 from worker.engines import Picture, Rendering, Tick
 from worker.engines.drape_double import doubled
 from worker.engines.drape_surface import Polish, lit_level, matt_light, polish_of
-from worker.looks import MAX_CM_PER_PX, ROW, Look, load_look
+from worker.looks import MAX_CM_PER_PX, ROW, Look, in_rows, load_look
 from worker.packs import folder_of
 from worker.surface import Surface
 
 Array = NDArray[np.float32]
-Offsets = tuple[tuple[float, float], ...]
+Floats = NDArray[np.floating[Any]]
+Steps = NDArray[np.uint16]
+Rooks = tuple[tuple[float, float], ...]
 
-# Eight rooks: one sample in each eighth of the pixel's width and of its height. Stripes and weaves,
-# upright and level as most of tailoring is, are averaged over eight positions; over exactly one
-# pixel, because a box of one pixel is blind to what would beat with the pixels. Offsets from the
-# middle in px; each stands for itself and its mirror image.
-EIGHT_ROOKS: Offsets = (
+# Rooks: one sample in each eighth of the pixel's width and of its height. Stripes and weaves,
+# upright and level as most are, are averaged over eight positions; over exactly one pixel, because
+# a box of one pixel is blind to what would beat with the pixels. Where cloth faces the camera its
+# finest waves are longer than a pixel, and four are as good. Offsets from the middle in px; each
+# stands for itself and its mirror image.
+FOUR_ROOKS: Rooks = ((-0.375, -0.125), (-0.125, 0.375))
+EIGHT_ROOKS: Rooks = (
     (-0.4375, -0.1875),
     (-0.3125, 0.3125),
     (-0.1875, -0.4375),
     (-0.0625, 0.0625),
 )
-CENTRE: Offsets = ()  # one sample per pixel, without anti-aliasing
+SLANTED = 1.75  # how many times the length of cloth that a pixel facing the camera spans
 TILE_RESOLUTION = 2.0  # prepared tile pixels per picture pixel: bilinear sampling blurs no detail
 BLUR_PX = 0.3  # low-pass of the tile, sigma in picture pixels; the taps average the rest
 FINEST_PER_PX = 0.5  # waves that pixels can show; finer ones would come back as moiré
-BAND_ROWS = 48  # of ROW cloth pixels; with fewer, calling costs more than computing
+BAND_ROWS = 32  # of ROW cloth pixels; with fewer, calling costs more than computing
 CLOTHS_KEPT = 16  # prepared; a hand-wide one is about 1 MB
 DOUBLED_KEPT = 2  # looks at twice their size, of some 250 MB each
 FETCHED_KEPT = 4  # looks that were uploaded; those that ship are all kept
+
+# Steps of 16 bits, each far finer than what a level of the picture spans.
+LINEAR_STEPS = 30_000  # per unit of linear light: up to twice white
+FLOOR_STEPS = 2048  # added: matt cloth may take a little light from what lies under it
+LIGHT_STEPS = 32_767  # per unit of a look's light, which is 2 at most
+TILE_STEPS = 65_535 // (2 * len(EIGHT_ROOKS))  # of the lightest yarn: the sum of samples fits
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,27 +74,34 @@ class Bolt:
     size_cm: tuple[float, float]
     size_px: tuple[int, int]
     margin_px: int
-    padded: Array  # BGR0: one repeat, continued by the margin on every side and one pixel more
+    padded: Steps  # BGR0: one repeat, continued by the margin on every side and one pixel more
+    steps: float  # per unit of albedo
     surface: Surface
     origin: dict[str, Any]  # what the recipe tells of the cloth
     degraded: tuple[str, ...]
 
 
 @dataclass(frozen=True, eq=False)
-class Form:
-    """A look made ready for dressing: where the samples lie, and light in table steps."""
+class Part:
+    """Pixels of a look that take as many samples, in rows: where these lie, and the light."""
 
-    look: Look
-    base: NDArray[np.uint8]  # (height, width, 4)
+    at: NDArray[np.intp]  # flat picture index of each pixel
     uv: Array  # (2, rows, ROW) cm: u and v in the middle of each pixel
     pairs: tuple[Array, ...]  # (2, rows, ROW) cm: from the middle to a sample, or back to its twin
-    light: Array  # (rows, ROW, 4), shared out to the samples
-    under: Array  # (rows, ROW, 4)
-    lit_level: int  # of gleam
+    light: Steps  # (rows, ROW)
+    lights: Steps  # (rows, ROW, 4): the same for each channel
+    under: Steps  # (rows, ROW, 4)
+    gleam: NDArray[np.uint8]  # (rows, ROW)
 
-    @property
-    def taps(self) -> int:
-        return 2 * len(self.pairs) or 1
+
+@dataclass(frozen=True, eq=False)
+class Form:
+    """A look made ready for dressing."""
+
+    look: Look
+    canvas: NDArray[np.uint8]  # (height, width, 4): the base, with the cloth of the last picture
+    parts: tuple[Part, ...]
+    lit_level: int  # of gleam
 
 
 class Scratch:
@@ -92,10 +111,9 @@ class Scratch:
         self.middle = np.empty((2, BAND_ROWS, ROW), np.float32)
         self.offset = np.empty_like(self.middle)
         self.at = np.empty_like(self.middle)
-        self.sample = np.empty((BAND_ROWS, ROW, 4), np.float32)
+        self.sample = np.empty((BAND_ROWS, ROW, 4), np.uint16)
         self.total = np.empty_like(self.sample)
-        self.gleam = np.empty((BAND_ROWS, ROW), np.float32)
-        self.steps = np.empty((BAND_ROWS, ROW, 4), np.uint16)
+        self.gleam = np.empty((BAND_ROWS, ROW), np.uint16)
         self.levels = np.empty((BAND_ROWS, ROW, 4), np.uint8)
 
 
@@ -103,7 +121,7 @@ class DrapeEngine:
     """Dresses the look packs of a folder; see Engine. One render() at a time."""
 
     name = "drape"
-    version = "2"
+    version = "3"
 
     def __init__(self, looks_dir: Path, threads: int = 2) -> None:
         self._looks_dir = looks_dir
@@ -135,15 +153,15 @@ class DrapeEngine:
 
     def dress(self, form: Form, bolt: Bolt) -> Picture:
         """The picture of a look in a cloth: uint8 BGR of the look's size."""
-        out, polish = form.base.copy(), polish_of(bolt.surface, form.lit_level)
-        starts = iter(range(0, len(form.light), BAND_ROWS))  # one for all: who is free takes a band
-        jobs = [
-            self._pool.submit(_dress_bands, out, form, bolt, polish, starts, scratch)
-            for scratch in self._scratches
-        ]
-        for job in jobs:
-            job.result()
-        return np.asarray(cv2.cvtColor(out, cv2.COLOR_BGRA2BGR), np.uint8)
+        polish = polish_of(bolt.surface, form.lit_level)
+        bands = iter(_bands(form))  # one for all: who is free takes a band
+        dress = partial(_dress_bands, form.canvas, bolt, polish, bands)
+        list(self._pool.map(dress, self._scratches))
+        picture = np.empty_like(form.look.base)
+        shares = np.array_split(np.arange(len(picture)), len(self._scratches))
+        rows = [slice(share[0], share[-1] + 1) for share in shares]
+        list(self._pool.map(partial(_copy_colours, form.canvas, picture), rows))
+        return picture
 
     def _form(self, letter: Letter) -> Form:
         form = self._loaded(letter)
@@ -209,7 +227,7 @@ class DrapeEngine:
             "look": look.name,
             "look_version": look.version,
             "look_px_per_cm": look.px_per_cm,
-            "taps": form.taps,
+            "taps": [2 * len(part.pairs) for part in form.parts],
             "blur_px": BLUR_PX,
             "sheen": bolt.surface.sheen,
             "roughness": bolt.surface.roughness,
@@ -245,11 +263,13 @@ def bolt_of(cloth: Cloth, picture_px_per_cm: float) -> Bolt:
     px_per_cm = max(px / cm for px, cm in zip(size_px, cloth.size_cm, strict=True))
     margin = math.ceil(MAX_CM_PER_PX * px_per_cm) + 1  # no sample lies farther from the middle
     sides = (margin, margin + 1)
+    steps = TILE_STEPS / max(float(tile.max()), 1e-6)
     return Bolt(
         size_cm=cloth.size_cm,
         size_px=size_px,
         margin_px=margin,
-        padded=_four_channels(np.pad(tile, (sides, sides, (0, 0)), mode="wrap")),
+        padded=_steps(_four_channels(np.pad(tile, (sides, sides, (0, 0)), mode="wrap")), steps),
+        steps=steps,
         surface=cloth.surface,
         origin={
             "cloth": cloth.kind,
@@ -260,19 +280,48 @@ def bolt_of(cloth: Cloth, picture_px_per_cm: float) -> Bolt:
     )
 
 
-def form_of(look: Look, pairs: Offsets = EIGHT_ROOKS) -> Form:
+def form_of(look: Look) -> Form:
     """Lay the samples out; they never cross panels, as the look's derivatives do not."""
-    steps = np.float32(LINEAR_STEPS)
-    along_x, along_y = np.stack([look.u_dx, look.v_dx]), np.stack([look.u_dy, look.v_dy])
-    taps = 2 * len(pairs) or 1
+    many = slanted(look.u_dx, look.u_dy, look.v_dx, look.v_dy, look.px_per_cm)
+    many = many.reshape(-1)[: len(look.at)]
     return Form(
         look=look,
-        base=np.asarray(cv2.cvtColor(look.base, cv2.COLOR_BGR2BGRA), np.uint8),
-        uv=np.stack([look.u, look.v]),
-        pairs=tuple(dx * along_x + dy * along_y for dx, dy in pairs),
-        light=np.repeat(look.light[..., None] * (steps / taps), 4, axis=2),
-        under=_four_channels(matt_light(look) * steps + np.float32(0.5)),  # casts then round
+        canvas=np.asarray(cv2.cvtColor(look.base, cv2.COLOR_BGR2BGRA), np.uint8),
+        parts=(_part(look, FOUR_ROOKS, ~many), _part(look, EIGHT_ROOKS, many)),
         lit_level=lit_level(look),
+    )
+
+
+def slanted(
+    u_dx: Floats, u_dy: Floats, v_dx: Floats, v_dy: Floats, px_per_cm: float
+) -> NDArray[np.bool_]:
+    """Where pixels span more than SLANTED times the cloth of those that face the camera: by the
+    larger singular value of the derivatives, in cm a pixel."""
+    half = (u_dx**2 + u_dy**2 + v_dx**2 + v_dy**2) / 2
+    area = u_dx * v_dy - u_dy * v_dx
+    longest = half + np.sqrt(np.maximum(half**2 - area**2, 0))
+    return np.asarray(longest > (SLANTED / px_per_cm) ** 2)
+
+
+def _part(look: Look, rooks: Rooks, chosen: NDArray[np.bool_]) -> Part:
+    """`chosen`: which of the look's cloth pixels."""
+    which = np.flatnonzero(chosen)
+
+    def rows(values: NDArray[Any]) -> NDArray[Any]:
+        return in_rows(values.reshape(-1, *values.shape[2:])[which])
+
+    along_x = np.stack([rows(look.u_dx), rows(look.v_dx)])
+    along_y = np.stack([rows(look.u_dy), rows(look.v_dy)])
+    light = _steps(rows(look.light), LIGHT_STEPS)
+    under = _four_channels(rows(matt_light(look)))
+    return Part(
+        at=look.at[which],
+        uv=np.stack([rows(look.u), rows(look.v)]),
+        pairs=tuple(np.asarray(dx * along_x + dy * along_y, np.float32) for dx, dy in rooks),
+        light=light,
+        lights=np.repeat(light[..., None], 4, axis=2),
+        under=_steps(under, LINEAR_STEPS, FLOOR_STEPS),
+        gleam=rows(look.gleam),
     )
 
 
@@ -280,74 +329,83 @@ def _four_channels(bgr: Array) -> Array:
     return np.pad(bgr, ((0, 0), (0, 0), (0, 1)))
 
 
+def _steps(values: Array, per_unit: float, added: int = 0) -> Steps:
+    steps = np.rint(values * np.float32(per_unit) + added)
+    return np.asarray(steps.clip(0, 65_535), np.uint16)
+
+
+def _level_of_steps() -> NDArray[np.uint8]:
+    light = (np.arange(65_536) - FLOOR_STEPS) / LINEAR_STEPS
+    return np.rint(toned(light) * 255).astype(np.uint8)
+
+
+LEVEL_OF_STEPS = _level_of_steps()
+
+
+def _copy_colours(canvas: NDArray[np.uint8], picture: Picture, rows: slice) -> None:
+    cv2.cvtColor(canvas[rows], cv2.COLOR_BGRA2BGR, dst=picture[rows])
+
+
+def _bands(form: Form) -> list[tuple[Part, slice]]:
+    return [
+        (part, slice(start, start + BAND_ROWS))
+        for part in form.parts
+        for start in range(0, len(part.light), BAND_ROWS)
+    ]
+
+
 def _dress_bands(
-    out: NDArray[np.uint8],
-    form: Form,
+    canvas: NDArray[np.uint8],
     bolt: Bolt,
     polish: Polish,
-    starts: Iterator[int],
+    bands: Iterator[tuple[Part, slice]],
     scratch: Scratch,
 ) -> None:
-    pixels = out.view(np.uint32).reshape(-1)  # one store per pixel instead of three
-    for start in starts:
-        band = slice(start, start + BAND_ROWS)
-        total = _sampled(form, bolt, band, scratch)
-        total *= form.light[band]
-        total += form.under[band]
-        cv2.add(total, _gleam(form.look, polish, band, scratch), dst=total)
-        at = form.look.at[start * ROW : (start + BAND_ROWS) * ROW]
-        pixels[at] = _levels(total, scratch).view(np.uint32).reshape(-1)[: len(at)]
+    pixels = canvas.view(np.uint32).reshape(-1)  # one store per pixel instead of three
+    for part, band in bands:
+        total = _sampled(part, bolt, band, scratch)
+        share = LINEAR_STEPS / (LIGHT_STEPS * bolt.steps * 2 * len(part.pairs))
+        cv2.multiply(total, part.lights[band], dst=total, scale=share)
+        cv2.add(total, part.under[band], dst=total)
+        cv2.add(total, _gleam(part, polish, band, scratch), dst=total)
+        levels = cv2.LUT(total, LEVEL_OF_STEPS, dst=scratch.levels[: len(total)])
+        at = part.at[band.start * ROW : band.stop * ROW]
+        pixels[at] = levels.view(np.uint32).reshape(-1)[: len(at)]
 
 
-def _sampled(form: Form, bolt: Bolt, band: slice, scratch: Scratch) -> Array:
-    """The sum of a band's samples, (rows, ROW, 4) linear light."""
-    rows = len(form.light[band])
-    middle, offset, at = (a[:, :rows] for a in (scratch.middle, scratch.offset, scratch.at))
+def _sampled(part: Part, bolt: Bolt, band: slice, scratch: Scratch) -> Steps:
+    """The sum of a band's samples, (rows, ROW, 4) in steps of the bolt."""
+    rows = len(part.light[band])
     sample, total = scratch.sample[:rows], scratch.total[:rows]
-    repeat_px = np.array(bolt.size_px, np.float32).reshape(2, 1, 1)
-    width_cm, height_cm = bolt.size_cm  # v goes up the cloth, rows go down the tile
-    repeats_per_cm = np.array((1 / width_cm, -1 / height_cm), np.float32).reshape(2, 1, 1)
-    _place(form.uv[:, band], repeats_per_cm, repeat_px, bolt.margin_px, middle, at)
-    if not form.pairs:
-        return _sample(bolt, middle, total)
-    total[...] = 0
-    for pair in form.pairs:
-        np.multiply(pair[:, band], repeats_per_cm * repeat_px, out=offset)
-        cv2.add(total, _sample(bolt, np.add(middle, offset, out=at), sample), dst=total)
-        cv2.add(total, _sample(bolt, np.subtract(middle, offset, out=at), sample), dst=total)
+    for number, (x, y) in enumerate(_places(part, bolt, band, scratch)):
+        into = sample if number else total
+        cv2.remap(bolt.padded, x, y, cv2.INTER_LINEAR, dst=into)
+        if number:
+            cv2.add(total, sample, dst=total)
     return total
 
 
-def _place(
-    cm: Array, repeats_per_cm: Array, repeat_px: Array, margin_px: int, out: Array, whole: Array
-) -> None:
-    """Centimetres to pixels of the padded tile, within its first repeat."""
-    np.multiply(cm, repeats_per_cm, out=out)
-    np.floor(out, out=whole)
-    out -= whole
-    out *= repeat_px
-    out += np.float32(margin_px)
+def _places(part: Part, bolt: Bolt, band: slice, scratch: Scratch) -> Iterator[Array]:
+    """Where each pixel's samples lie in the padded tile: (2, rows, ROW), one buffer for all."""
+    rows = len(part.light[band])
+    middle, offset, at = (a[:, :rows] for a in (scratch.middle, scratch.offset, scratch.at))
+    repeat_px = np.array(bolt.size_px, np.float32).reshape(2, 1, 1)
+    width_cm, height_cm = bolt.size_cm  # v goes up the cloth, rows go down the tile
+    repeats_per_cm = np.array((1 / width_cm, -1 / height_cm), np.float32).reshape(2, 1, 1)
+    np.multiply(part.uv[:, band], repeats_per_cm, out=middle)
+    middle -= np.floor(middle, out=at)
+    middle *= repeat_px
+    middle += np.float32(bolt.margin_px)
+    for pair in part.pairs:
+        np.multiply(pair[:, band], repeats_per_cm * repeat_px, out=offset)
+        yield np.add(middle, offset, out=at)
+        yield np.subtract(middle, offset, out=at)
 
 
-def _sample(bolt: Bolt, at: Array, out: Array) -> Array:
-    cv2.remap(bolt.padded, at[0], at[1], cv2.INTER_LINEAR, dst=out)
-    return out
-
-
-def _gleam(look: Look, polish: Polish, band: slice, scratch: Scratch) -> Array:
-    """What a band's surface adds in table steps, (rows, ROW, 4)."""
-    rows, steps = len(look.light[band]), np.float32(LINEAR_STEPS)
-    one, four = scratch.gleam[:rows], scratch.sample[:rows]
-    cv2.LUT(look.gleam[band], polish.of_level * steps, dst=one)
-    cv2.scaleAdd(look.light[band], -polish.known * LINEAR_STEPS, one, dst=one)
-    cv2.threshold(one, 0, 0, cv2.THRESH_TOZERO, dst=one)
-    return np.asarray(cv2.merge((one, one, one, one), dst=four), np.float32)
-
-
-def _levels(total: Array, scratch: Scratch) -> NDArray[np.uint8]:
-    """sRGB levels of linear light in table steps."""
-    rows = len(total)
-    cv2.threshold(total, 0, 0, cv2.THRESH_TOZERO, dst=total)
-    steps = scratch.steps[:rows]
-    steps[...] = total
-    return np.asarray(cv2.LUT(steps, LEVEL_OF_LINEAR, dst=scratch.levels[:rows]), np.uint8)
+def _gleam(part: Part, polish: Polish, band: slice, scratch: Scratch) -> Steps:
+    """What a band's surface adds, (rows, ROW, 4)."""
+    light, known = part.light[band], polish.known * LINEAR_STEPS / LIGHT_STEPS
+    one, four = scratch.gleam[: len(light)], scratch.sample[: len(light)]
+    cv2.LUT(part.gleam[band], _steps(polish.of_level, LINEAR_STEPS), dst=one)
+    cv2.addWeighted(one, 1, light, -known, 0, dst=one)  # never below nought
+    return np.asarray(cv2.merge((one, one, one, one), dst=four), np.uint16)
