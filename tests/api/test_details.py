@@ -1,4 +1,4 @@
-"""/api/v1/images/{id}/detail: the suit of a picture once more, twice as large, in the same cloth."""
+"""/api/v1/images/{id}/detail: the suit of a picture again, twice as large, in the same cloth."""
 
 from collections.abc import Callable
 from typing import Any
