@@ -22,33 +22,31 @@ STYLES = sorted(path.stem for path in (HERE / "styles").glob("*.toml"))
 
 
 def build(name: str, folder: Path, frame: Frame) -> None:
-    """Render the passes of a style and write its pack."""
+    """Render the three passes of a style and write its pack."""
     start = time.monotonic()
     cut = _cut(name)
     pieces = garment(cut)
-    white, black, gleam = _beauty(pieces, frame)
+    white, black = _beauty(pieces, frame)
     double = Frame(2 * frame.width, 2 * frame.height, 1)
     data = np.zeros((double.height, double.width, 3), np.float32)
     data[_part_of(double)] = _figure(pieces, "data", double)
-    images = pictures(white, black, gleam, data, albedo=CLOTH_ALBEDO["white"], bounce=BOUNCE)
+    images = pictures(white, black, data, albedo=CLOTH_ALBEDO["white"], bounce=BOUNCE)
     write_pack(folder / name, cut.style, images, frame.height / VIEW_HEIGHT_CM)
     print(f"{folder / name}: {time.monotonic() - start:.0f} s", flush=True)
 
 
-def _beauty(pieces: list[Piece], frame: Frame) -> tuple[Image, Image, Image]:
-    """The white and the black pass, and what a glossy surface adds to the black one; beside the
-    figure both are the room, rendered small."""
+def _beauty(pieces: list[Piece], frame: Frame) -> tuple[Image, Image]:
+    """The white and the black pass; beside the figure both are the room, rendered small."""
     small = Frame(frame.width // 4, frame.height // 4, 2 * frame.samples)
     size = (frame.width, frame.height)
     room = cv2.resize(rendered(pieces, "room", small), size, interpolation=cv2.INTER_CUBIC)
-    black, light, gleam = room.astype(np.float32), *np.zeros((2, *room.shape), np.float32)
+    black, light = room.astype(np.float32), np.zeros_like(room, np.float32)
     dark = _figure(pieces, "black", frame)
     bright = _figure(pieces, "white", frame)
     inside, share = _part_of(frame), _feather(dark.shape, FEATHER * frame.width)
     black[inside] += share * (dark - black[inside])
     light[inside] = share * (bright - dark)
-    gleam[inside] = _figure(pieces, "gloss", frame) - dark
-    return black + light, black, gleam
+    return black + light, black
 
 
 def _figure(pieces: list[Piece], kind: Pass, frame: Frame) -> Image:

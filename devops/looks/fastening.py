@@ -4,14 +4,16 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from devops.looks.curves import Points, segment
-from devops.looks.front import HEIGHT, front_relief
+from devops.looks.front import HEIGHT, front_edge, front_relief
 from devops.looks.panels import PANEL
 from devops.looks.piece import Piece, Relief, grid_piece, lathe, tube
-from devops.looks.style import Cut
+from devops.looks.style import Cut, Fastening
 
 RADIUS = 1.0
 SEAT = {False: 0.66, True: 0.75}  # above the body: single, double-breasted
+UNDER_SEAT = {False: 0.30, True: 0.45}
 HOLE_LENGTH = 2.3
+FROM_EDGE = 1.4  # of a hole
 TURNED = ((0.001, 0.12), (0.45, 0.12), (0.62, 0.16), (0.74, 0.26), (0.86, 0.30), (0.96, 0.26))
 COVERED = ((0.001, 0.42), (0.3, 0.41), (0.55, 0.36), (0.78, 0.26), (0.93, 0.14))
 
@@ -30,14 +32,14 @@ def front_buttons(cut: Cut) -> list[Piece]:
     pieces: list[Piece] = []
     for place in cut.style.buttons:
         z = cut.waist_z + place.z
-        seat = 0.45 if place.under else SEAT[cut.style.double]
+        seat = (UNDER_SEAT if place.under else SEAT)[cut.style.double]
         centre = cut.body.above(place.x, z, seat)
         normal = cut.body.above(place.x, z, seat + 1) - centre
         pieces.append(button(centre, normal, RADIUS, covered=cut.style.satin))
         if not cut.style.satin:
             pieces += _eyes(centre, normal)
         if place.hole:
-            pieces += _front_hole(cut, place.x, z)
+            pieces += _front_hole(cut, _hole_x(cut, place), z)
     return pieces
 
 
@@ -79,8 +81,16 @@ def _front_hole(cut: Cut, x: float, z: float) -> list[Piece]:
     def height(at: Points) -> Points:
         return np.asarray(HEIGHT[+1] + relief(at))
 
-    ends = cut.body.drawn(np.array([(x - 0.3, z), (x - 0.3 + HOLE_LENGTH, z + 0.05)]))
+    ends = cut.body.drawn(np.array([(x, z), (x + HOLE_LENGTH, z + 0.05)]))
     return buttonhole(cut, ends[0], ends[1], height, PANEL["lf"])
+
+
+def _hole_x(cut: Cut, place: Fastening) -> float:
+    """Where a hole begins: behind its button, or beside the edge if it is left open."""
+    if not place.under:
+        return place.x - 0.3
+    x, z = front_edge(cut, +1)[::-1].T
+    return float(np.interp(cut.waist_z + place.z, z, x)) + FROM_EDGE
 
 
 def _eyes(centre: Points, normal: Points) -> list[Piece]:

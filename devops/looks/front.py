@@ -14,6 +14,13 @@ from devops.looks.style import Cut
 
 HEIGHT = {-1: 0.12, 1: 0.55}  # cm above the body: the left front lies on the right one
 PARTED_Z = (82.0, 88.0)  # between these heights it comes down beside it, to go below its collar
+QUARTER = (
+    (0.05, 45), (0.55, 39.4), (1.8, 33.8), (4.0, 28.6), (6.9, 24.6), (10.2, 22.6),
+)  # fmt: skip  # from the free edge of a closed jacket: x, z
+PARTED = (
+    (0.05, 0.92), (0.55, 0.81), (1.9, 0.69), (3.1, 0.535), (4.6, 0.37), (6.7, 0.21), (9.4, 0.09),
+    (12.4, 0.03),
+)  # fmt: skip  # where a button is left open: x, share of the height above the hem
 SIDE_SEAM_SHIFT = 1.37  # cm: stripes do not run through the side seam as if uncut
 
 # Strokes of a worn, buttoned jacket for side +1, (u, z above the break): towards the fastened
@@ -47,10 +54,13 @@ def front_edge(cut: Cut, side: int) -> Points:
         low = hem + (0.05 if side > 0 else 1.0)
         return join(down, spline([down[-1], (x + 0.7, low + 0.45), (x + 2.2, low)], 0.08))
     x = x if side > 0 else -1.9
-    quarter = [(0.05, 45), (0.55, 39.4), (1.8, 33.8), (4.0, 28.6), (6.9, 24.6), (10.2, 22.6)]
     lean = 0.0 if side > 0 else 0.35  # quarters of a worn jacket do not mirror
-    below = [(x + dx + lean * (45 - dz) / 23, dz) for dx, dz in quarter]
-    return spline([(x, z), (x - 0.05, 51), *below, (x + 13, hem + 0.2)])
+    if cut.opens_z is None:
+        below = [(x - 0.05, 51), *((x + dx + lean * (45 - at) / 23, at) for dx, at in QUARTER)]
+        return spline([(x, z), *below, (x + 13, hem + 0.2)])
+    tall = cut.opens_z - hem
+    below = [(x + dx + lean * (1 - share), hem + share * tall) for dx, share in PARTED]
+    return spline([(x, z), (x - 0.05, cut.opens_z), *below, (x + 15, hem + 0.2)])
 
 
 def front_relief(cut: Cut, side: int) -> Relief:

@@ -25,6 +25,8 @@ from devops.looks.style import Cut
 GORGE_Z = 91.4  # where the gorge meets the roll line
 HEIGHT = {False: {-1: 0.42, 1: 0.70}, True: {-1: 0.30, 1: 0.75}}  # by double-breasted, side
 ROLL_RADIUS = 0.85
+SHAWL_JOINT = ((5.36, 91.4), (10.75, 92.3))  # a shawl has no gorge: its collar runs on, flush
+BELOW_JOINT = 0.6  # how far the lapel goes on below that collar
 
 
 @dataclass(frozen=True)
@@ -59,29 +61,27 @@ def drawing(cut: Cut, roll: Points) -> Drawing:
             segment(start, notch), step, spline([*outer, (x + 0.1, z - 0.7)]),
             (notch, (12.0, 90.9)), ((11.4, 92.4), (10.4, 94.2)), ((12.0, 87.7), (13.9, 88.6)),
         )  # fmt: skip
-    top = (10.75, 92.3)
+    top = (10.7, 92.3 + BELOW_JOINT)
     outer = [top, (11.2, 88.5), (11.5, 83), (11.1, 77), (9.5, 70.5), (6.5, 63.6), (2.7, 57.8)]
     outer.append(end[-1])
     middle = ((start[0] + top[0]) / 2, (start[1] + top[1]) / 2)
     return Drawing(
         segment(start, middle), segment(middle, top), spline(outer),
-        (middle, top), ((10.55, 93.2), (10.2, 94.4)), None,
+        (middle, SHAWL_JOINT[1]), ((10.55, 93.2), (10.2, 94.4)), None,
     )  # fmt: skip
 
 
 def lapel(cut: Cut, side: int) -> list[Piece]:
     """One lapel; the left one has the buttonhole for a flower."""
     mirror = np.array([side, 1.0])
-    roll = roll_line(cut, side)
-    roll = roll[np.argmin(np.abs(roll[:, 1] - GORGE_Z)) :]
+    roll = _roll(cut, side)
     drawn = drawing(cut, roll)
     free = join(drawn.step, drawn.outer)
     whole = join(roll[::-1], drawn.gorge, free, segment(free[-1], roll[-1]))
     shape = largest(sg.Polygon(cut.body.drawn(whole) * mirror).buffer(0))
     outline = np.array(shape.buffer(-0.12).buffer(0.12, quad_segs=8).exterior.coords)
     outer = cut.body.drawn(drawn.outer) * mirror
-    lines = (cut.body.drawn(line) * mirror for line in (roll, drawn.outer, free))
-    height = _height(cut, side, *lines)
+    height = _height(cut, side)
     satin = cut.style.satin
     panel = 0 if satin else panel_of("lap", side)
     pieces = [
@@ -96,7 +96,18 @@ def lapel(cut: Cut, side: int) -> list[Piece]:
     return pieces
 
 
-def _height(cut: Cut, side: int, roll: Points, outer: Points, free: Points) -> Relief:
+def _roll(cut: Cut, side: int) -> Points:
+    """The roll line from the gorge down."""
+    roll = roll_line(cut, side)
+    top = GORGE_Z + (BELOW_JOINT if cut.style.lapel == "shawl" else 0)
+    return np.asarray(roll[np.argmin(np.abs(roll[:, 1] - top)) :])
+
+
+def _height(cut: Cut, side: int) -> Relief:
+    roll = _roll(cut, side)
+    drawn = drawing(cut, roll)
+    lines = (roll, drawn.outer, join(drawn.step, drawn.outer))
+    roll, outer, free = (cut.body.drawn(line) * [side, 1.0] for line in lines)
     roll_tree = cKDTree(spline(roll[::8], 0.03))
     outer_tree = cKDTree(outer)
     under = cut.style.double and side < 0  # its lower part disappears below the other front
@@ -146,6 +157,8 @@ def collar(cut: Cut, side: int) -> Piece:
     turn = to_notch / (to_notch + float(np.linalg.norm(outer[0] - notch)))
     ends = zip(inner[0], notch, outer[0], strict=True)
     front = np.stack([np.interp(share, [0, turn, 1], axis) for axis in ends], -1)
+    if cut.style.lapel == "shawl":
+        front = _on_lapel(cut, side, rows)
     along = np.linspace(0, 1, len(inner))
     points += (front - points[0])[None] * np.exp(-((along / 0.09) ** 2))[:, None, None]
     width = np.linalg.norm(inner - outer, axis=1)[:, None]
@@ -160,8 +173,7 @@ def collar(cut: Cut, side: int) -> Piece:
 def _collar_lines(cut: Cut, side: int) -> tuple[Points, Points, Points]:
     """Fold and outer edge as 300 points each, for side = +1, and the notch."""
     body, base = cut.body, 0.7 if side > 0 else 0.5
-    roll = roll_line(cut, side)
-    drawn = drawing(cut, roll[np.argmin(np.abs(roll[:, 1] - GORGE_Z)) :])
+    drawn = drawing(cut, _roll(cut, side))
     notch, tip = drawn.collar_end
     near, far = drawn.collar_edge
     fold = [body.above(5.25, GORGE_Z, base + 0.55), body.above(5.75, 93.6, 0.95)]
@@ -174,6 +186,14 @@ def _collar_lines(cut: Cut, side: int) -> tuple[Points, Points, Points]:
     return inner, outer, body.above(*notch, base + 0.42)
 
 
+def _on_lapel(cut: Cut, side: int, count: int) -> Points:
+    """Where a shawl's collar runs on from its lapel: points on it, for side = +1."""
+    u, z = (cut.body.drawn(np.linspace(*SHAWL_JOINT, count)) * [side, 1.0]).T
+    lift = _height(cut, side)(np.stack([u, z], -1)) + 0.03
+    points = cut.body.surface(u, z) + cut.body.normal(u, z) * lift[:, None]
+    return np.asarray(points * [side, 1, 1])
+
+
 def _collar_relief(
     cut: Cut, share: Points, along: Points, width: Points, length: Points, turn: float
 ) -> Points:
@@ -182,7 +202,7 @@ def _collar_relief(
     to_edge = (1 - share) * width
     relief = relief - 0.34 * (1 - rounded_edge(to_edge, 0.16))
     if cut.style.lapel == "shawl":
-        return np.asarray(relief)
+        return np.asarray(relief * (1 - np.exp(-((along / 0.06) ** 2)))[:, None])
     to_end = length[:, None] + 0 * to_edge
     drop = np.where(share > turn, 0.34, 0.12)
     relief = relief - (1 - rounded_edge(to_end, 0.14)) * drop

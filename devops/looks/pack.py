@@ -1,9 +1,8 @@
-"""The look pack (format version 1) from its passes: white, black and glossy black cloth, data.
+"""The look pack (format version 1) from three passes: white cloth, black cloth, data.
 
     picture = tone(base + light × cloth(u, v))     where there is cloth, in linear light
 
-base is the scene in black cloth; light is what white cloth adds, per unit of albedo; gleam is what
-a glossy surface adds.
+base is the scene in black cloth; light is what white cloth adds, per unit of albedo.
 """
 
 import hashlib
@@ -24,7 +23,6 @@ Ids = NDArray[np.uint8]
 KEY_LIGHT = 0.98  # well-lit cloth of the fronts ends up at this light
 RANGE_CM = 64.0
 LIGHT_MAX = 2.0
-BRIGHTEST = 99.5  # percentile of the cloth's gleam that is stored as 1
 SHOULDER = 0.8
 FRONTS_AND_LAPELS = [PANEL[key] for key in ("rf", "lf", "rlap", "llap")]
 NEIGHBOURS = ((0, 1), (0, -1), (1, 0), (-1, 0), (1, 1), (-1, -1), (1, -1), (-1, 1))
@@ -32,9 +30,9 @@ GROWN_PX = 2
 
 
 def pictures(
-    white: Image, black: Image, gleam: Image, data: Image, *, albedo: float, bounce: float
+    white: Image, black: Image, data: Image, *, albedo: float, bounce: float
 ) -> dict[str, NDArray[Any]]:
-    """The pack's pictures, BGR. `data` is twice the size of the others: u cm, v cm, panel.
+    """The pack's six pictures, BGR. `data` is twice the size of the others: u cm, v cm, panel.
 
     `albedo` is the white cloth's; `bounce` the share of its light on what is not cloth.
     """
@@ -48,8 +46,6 @@ def pictures(
     base = np.where(cloth[..., None], black, black + light * bounce) * gain
     shade = np.where(cloth, light.mean(-1) * gain * seam_ink(ids, cloth.shape), 0)
     root = np.sqrt(np.clip(shade / LIGHT_MAX, 0, 1))
-    shine = np.maximum(gleam.mean(-1), 0) * cloth
-    shine *= seam_ink(ids, cloth.shape) / max(np.percentile(shine[cloth], BRIGHTEST), 1e-6)
     return {
         "base.png": np.rint(toned(base)[..., ::-1] * 255).astype(np.uint8),
         "shade.png": np.minimum(root * 256, 255).astype(np.uint8),  # cut off: readers add a half
@@ -57,7 +53,6 @@ def pictures(
         "v.png": encoded_cm(v, panels),
         "panels.png": panels,
         "alpha.png": (coverage * 255 + 0.5).astype(np.uint8),
-        "gleam.png": np.minimum(np.sqrt(shine) * 256, 255).astype(np.uint8),
     }
 
 
@@ -92,10 +87,6 @@ def described(
         "v.png": (16, "grey", "along the grain, up", decode_cm),
         "panels.png": (8, "grey", "panel id, 0 = not cloth", None),
         "alpha.png": (8, "grey", "cloth coverage; masks only", None),
-        "gleam.png": (
-            8, "grey", "what a surface of GGX roughness 0.5 reflects, 1 where it mirrors the lamp",
-            "gleam = ((value + 0.5) / 256) ** 2",
-        ),
     }  # fmt: skip
     return {
         "format": "look-pack",

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from devops.looks.piece import Piece
 
-Pass = Literal["white", "black", "gloss", "grey", "room", "data"]
+Pass = Literal["white", "black", "grey", "room", "data"]
 Image = NDArray[np.float32]  # (height, width, 3), RGB or (u, v, panel)
 Surface = Callable[[Any], Any]  # node tree → shader socket
 Colour = tuple[float, float, float]
@@ -25,12 +25,12 @@ Colour = tuple[float, float, float]
 UNITS_PER_CM = 0.1
 BOUNCE = 0.12  # share of white cloth's light that falls on its surroundings, whatever the cloth
 CLOTH_ALBEDO: dict[Pass, float] = {
-    "white": 0.6, "black": 0.0, "gloss": 0.0, "grey": 0.5, "room": BOUNCE * 0.6,
+    "white": 0.6, "black": 0.0, "grey": 0.5, "room": BOUNCE * 0.6,
 }  # fmt: skip
-MATT, GLOSSY = (0.95, 0.12), (0.5, 0.5)  # roughness and specular level of cloth
 VIEW_HEIGHT_CM = 126.0
 CENTRE_Z_CM = 59.5
 CAMERA_DISTANCE, FRONT_Y = 52.0, -0.6  # units
+DOTS_CM, DOT_RADIUS_CM = 1.0, 0.09  # of the tie
 SATIN: Colour = (0.0065, 0.0065, 0.0075)
 
 
@@ -79,9 +79,8 @@ def _materials(kind: Pass) -> dict[str, Any]:
         names = ("cloth", "satin", "shirt", "horn", "dark", "linen", "metal", "silk")
         return dict.fromkeys(names, data)
     grey = CLOTH_ALBEDO[kind]
-    roughness, specular = GLOSSY if kind == "gloss" else MATT
     surfaces = {
-        "cloth": _principled((grey, grey, grey), roughness, specular=specular),
+        "cloth": _principled((grey, grey, grey), 0.95, specular=0.12),
         "satin": _principled(SATIN, 0.30, specular=0.5, sheen=0.06),
         "shirt": _principled((0.68, 0.715, 0.775), 0.8, specular=0.2),
         "horn": _principled((0.028, 0.02, 0.016), 0.32),
@@ -141,21 +140,28 @@ def _bump(tree: Any, shader: Any, scale: float, strength: float) -> None:
 
 
 def _silk(tree: Any) -> Any:
-    """Dark silk with fine diagonal ribs, along the piece's own pattern space."""
+    """Dark silk with woven pin dots, in rows on the bias of the piece's own pattern space."""
     shader = tree.nodes.new("ShaderNodeBsdfPrincipled")
-    shader.inputs["Roughness"].default_value = 0.42
-    shader.inputs["Specular IOR Level"].default_value = 0.32
+    shader.inputs["Roughness"].default_value = 0.50
+    shader.inputs["Specular IOR Level"].default_value = 0.28
     shader.inputs["Sheen Weight"].default_value = 0.08
-    place, wave = tree.nodes.new("ShaderNodeAttribute"), tree.nodes.new("ShaderNodeTexWave")
+    place, turn = tree.nodes.new("ShaderNodeAttribute"), tree.nodes.new("ShaderNodeMapping")
     place.attribute_name = "pattern"
-    wave.inputs["Scale"].default_value = 1.9
-    wave.wave_type, wave.bands_direction = "BANDS", "DIAGONAL"
-    tree.links.new(place.outputs["Vector"], wave.inputs["Vector"])
+    turn.inputs["Rotation"].default_value = (0, 0, np.pi / 4)
+    tree.links.new(place.outputs["Vector"], turn.inputs["Vector"])
+    grid, dot = tree.nodes.new("ShaderNodeTexVoronoi"), tree.nodes.new("ShaderNodeMath")
+    grid.voronoi_dimensions = "2D"
+    grid.inputs["Scale"].default_value = 1 / DOTS_CM
+    grid.inputs["Randomness"].default_value = 0
+    dot.operation = "LESS_THAN"
+    dot.inputs[1].default_value = DOT_RADIUS_CM / DOTS_CM
+    tree.links.new(turn.outputs["Vector"], grid.inputs["Vector"])
+    tree.links.new(grid.outputs["Distance"], dot.inputs[0])
     mix = tree.nodes.new("ShaderNodeMix")
     mix.data_type = "RGBA"  # its colour sockets are inputs 6 and 7, output 2
-    mix.inputs[6].default_value = (0.012, 0.014, 0.030, 1)
-    mix.inputs[7].default_value = (0.024, 0.028, 0.058, 1)
-    tree.links.new(wave.outputs["Fac"], mix.inputs[0])
+    mix.inputs[6].default_value = (0.013, 0.016, 0.036, 1)
+    mix.inputs[7].default_value = (0.30, 0.33, 0.40, 1)
+    tree.links.new(dot.outputs[0], mix.inputs[0])
     tree.links.new(mix.outputs[2], shader.inputs["Base Color"])
     return shader.outputs[0]
 

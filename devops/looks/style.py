@@ -15,7 +15,7 @@ NECKWEAR = ("tie", "bow")
 @dataclass(frozen=True)
 class Fastening:
     """A button: x and z above the waist, cm. `hole`: it goes through a worked hole of the top
-    front; `under`: it sits on the front that lies below."""
+    front; `under`: it sits on the front that lies below, and its hole, if any, is left open."""
 
     x: float
     z: float
@@ -60,6 +60,13 @@ class Cut:
     @cached_property
     def hem_z(self) -> float:
         return self.body.size.hem_z
+
+    @cached_property
+    def opens_z(self) -> float | None:
+        """Where the fronts part, if buttons are left open: at the last one that is closed."""
+        if not any(place.hole and place.under for place in self.style.buttons):
+            return None
+        return self.waist_z + min(place.z for place in self.style.buttons if not place.under)
 
     @cached_property
     def facing(self) -> str:

@@ -9,9 +9,9 @@ from devops.looks.panels import panel_of
 from devops.looks.piece import Piece, grid_piece, outward_normals
 from devops.looks.style import Cut
 
-ROWS, COLUMNS = 270, 300
+ROWS, COLUMNS = 350, 300
 FRONT = COLUMNS // 4
-LOW, HIGH = -9.0, 34.0
+LOW, HIGH = -9.0, 47.0  # they show where the fronts part
 FORK_Z = (18.5, 24.5)  # from the lower to the upper height the legs grow together in front
 FLY_X, FLY_Z = 3.2, (20.8, 25.5)  # its stitching, and between which heights that bends to the seam
 
@@ -46,10 +46,10 @@ def trouser_leg(cut: Cut, side: int) -> Piece:
 def _tube() -> tuple[Points, Points]:
     """Points (ROWS, COLUMNS, 3) for side = +1 and the height of each row."""
     z = np.linspace(LOW, HIGH, ROWS)
-    outside = np.interp(z, [-9, 0, 15, 25, 34], [16.6, 17.3, 18.5, 19.1, 19.0])
+    outside = np.interp(z, [-9, 0, 15, 25, 32, 40, 47], [16.6, 17.3, 18.5, 19.1, 18.2, 16.6, 15.4])
     inside = np.interp(z, [-9, 0, 12, 17, 19.5, 22], [0.75, 0.55, 0.35, 0.15, -0.1, -0.3])
     inside = gaussian_filter1d(inside, 6, mode="nearest")
-    depth = np.interp(z, [-9, 0, 15, 25], [9.4, 9.8, 10.6, 11.0])
+    depth = np.interp(z, [-9, 0, 15, 25, 34, 47], [9.4, 9.8, 10.6, 11.0, 10.9, 10.3])
     angle = np.linspace(0, 2 * np.pi, COLUMNS, endpoint=False)[None]
     cos, sin = np.cos(angle), np.sin(angle)
     x = ((outside + inside) / 2)[:, None]

@@ -16,8 +16,8 @@ from devops.looks.folds import RIPPLE, creased, noise_field
 from devops.looks.pack import KEY_LIGHT, described, grown, pictures, representative, write_pack
 from devops.looks.panels import PANEL, PANEL_NAMES, panel_of
 from devops.looks.size_table import SizeTable, load_size
-from devops.looks.style import Style, load_style
-from worker.looks import centimetres, gleam_of_level, light_of_shade, load_look
+from devops.looks.style import Cut, Style, load_style
+from worker.looks import centimetres, light_of_shade, load_look
 
 LOOKS = Path(__file__).parents[2] / "devops" / "looks"
 SIZE_50 = LOOKS / "sizes" / "50.toml"
@@ -101,6 +101,17 @@ def test_styles_have_places_of_their_own() -> None:
     assert sorted(load_style(path).place for path in STYLES) == list(range(1, len(STYLES) + 1))
 
 
+@pytest.mark.parametrize(
+    ("name", "opens"),
+    [("recto", 54.8), ("tres-piezas", 53.2), ("cruzado", None), ("esmoquin", None)],
+)
+def test_fronts_part_below_the_last_button_that_is_closed(
+    size: SizeTable, name: str, opens: float | None
+) -> None:
+    cut = Cut(Body(size), load_style(LOOKS / "styles" / f"{name}.toml"))
+    assert cut.opens_z == (opens if opens is None else pytest.approx(opens))
+
+
 @pytest.mark.parametrize("wrong", [{"lapel": "frog"}, {"vents": 2}, {"neckwear": "scarf"}])
 def test_a_style_that_no_tailor_knows_is_refused(tmp_path: Path, wrong: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
@@ -132,9 +143,8 @@ def test_folds_are_the_same_each_time_and_differ_from_side_to_side() -> None:
 # --- the pack -------------------------------------------------------------------------------------
 
 
-def passes(size_px: tuple[int, int] = (24, 16)) -> tuple[NDArray[Any], ...]:
-    """White, black, gleam and data of a left front beside bare backdrop; light 0.5 on the cloth,
-    which gleams twice as much in its upper half."""
+def passes(size_px: tuple[int, int] = (24, 16)) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """White, black and data of a left front beside bare backdrop; light 0.5 on the cloth."""
     height, width = size_px
     black = np.full((height, width, 3), 0.7, np.float32)
     black[:, : width // 2] = 0.02
@@ -143,8 +153,7 @@ def passes(size_px: tuple[int, int] = (24, 16)) -> tuple[NDArray[Any], ...]:
     data = np.zeros((2 * height, 2 * width, 3), np.float32)
     rows, columns = np.mgrid[: 2 * height, :width]
     data[:, :width] = np.stack([columns * 0.05, -rows * 0.05, 0 * rows + PANEL["lf"]], -1)
-    gleam = np.where(np.arange(height)[:, None, None] < height / 2, 0.08, 0.04) + 0 * black
-    return white, black, gleam.astype(np.float32), data
+    return white, black, data
 
 
 def test_a_pack_can_be_read_and_holds_what_was_rendered(tmp_path: Path, style: Style) -> None:
@@ -155,10 +164,6 @@ def test_a_pack_can_be_read_and_holds_what_was_rendered(tmp_path: Path, style: S
     inside = look.alpha == 255
     assert inside.sum() == 24 * 8
     assert np.allclose(light_of_shade(images["shade.png"])[inside], KEY_LIGHT, atol=0.01)
-    gleam = gleam_of_level()[images["gleam.png"]]
-    assert gleam[inside].max() == pytest.approx(1, abs=0.01)
-    assert gleam[20, 2] == pytest.approx(gleam[2, 2] / 2, rel=0.03)
-    assert np.array_equal(look.gleam.ravel()[: len(look.at)], images["gleam.png"].ravel()[look.at])
     u = centimetres(images["u.png"])
     assert np.allclose(np.diff(u[:, :8], axis=1), 0.1, atol=0.005)
 
