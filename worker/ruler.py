@@ -113,8 +113,8 @@ def _corners(detail: Grey, free: Mask) -> list[tuple[int, int]]:
     """Upper left corners (x, y) of the blocks that are free and not plain."""
     blank = cv2.boxFilter((free > 0).astype(np.float32), -1, (BLOCK_PX,) * 2, anchor=(0, 0))
     energy = cv2.boxFilter(detail * detail, -1, (BLOCK_PX,) * 2, anchor=(0, 0))
-    height, width = detail.shape
-    grid = np.s_[: height - BLOCK_PX + 1 : HOP_PX, : width - BLOCK_PX + 1 : HOP_PX]
+    high, wide = (max(0, side - BLOCK_PX + 1) for side in detail.shape)
+    grid = np.s_[:high:HOP_PX, :wide:HOP_PX]
     good = (np.asarray(blank)[grid] > FREE) & (np.asarray(energy)[grid] > CONTRAST_MIN**2)
     y, x = np.nonzero(good)
     return list(zip((x * HOP_PX).tolist(), (y * HOP_PX).tolist(), strict=True))
@@ -199,7 +199,7 @@ def _strongest(strip: Grey, speed: float) -> tuple[float, float]:
     top = low + int(power[low : high + 1].argmax())
     before, here, after = power[top - 1 : top + 2]
     bend = min(float(before - 2 * here + after), -1e-12)
-    return (top + 0.5 * float(before - after) / bend) / count, float(here)
+    return (top + float(np.clip(0.5 * (before - after) / bend, -0.5, 0.5))) / count, float(here)
 
 
 def _unbroken(good: NDArray[np.bool_], about: int) -> slice:
@@ -227,7 +227,9 @@ def _lengths(marks: Doubles, lines: slice) -> Doubles:
     """How many lines of the strip each mark of the longest unbroken row runs through; `lines` are
     those that all of them run through."""
     usual = marks[lines].mean(axis=0)
-    there = usual > DARK * np.percentile(usual, 90)
+    there = usual > DARK * max(0.0, float(np.percentile(usual, 90)))
+    if not there.any():
+        return np.zeros(0)
     row = max((_unbroken(there, int(n)) for n in np.flatnonzero(there)), key=_size)
     dark = cv2.blur(marks[:, row], (1, 3)) > DARK * usual[row]
     up, down = dark[: lines.start][::-1], dark[lines.stop :]

@@ -12,6 +12,7 @@ from worker.ruler import px_per_cm_by_ruler
 
 PX_PER_MM = 7.3
 SIZE = (640, 1000)  # height, width
+SIDE_PX = 400
 ALL_FREE = np.full(SIZE, 255, np.uint8)
 
 
@@ -56,5 +57,23 @@ def test_a_striped_table_is_no_ruler() -> None:
     assert px_per_cm_by_ruler(stripes.astype(np.float32), ALL_FREE) is None
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_a_rough_table_is_no_ruler(seed: int) -> None:
+    """Whatever waves there are in it, of whatever length."""
+    random = np.random.default_rng(seed)
+    y, x = np.mgrid[:SIDE_PX, :SIDE_PX]
+    way, length_px = random.uniform(0, np.pi), random.uniform(4, 30)
+    wave = np.sign(np.sin((x * np.cos(way) + y * np.sin(way)) * 2 * np.pi / length_px))
+    light = 0.3 + 0.1 * wave * (y > SIDE_PX / 2) + random.normal(0, 0.05, wave.shape)
+    free = np.full(light.shape, 255, np.uint8)
+    assert px_per_cm_by_ruler(light.astype(np.float32), free) is None
+
+
 def test_what_lies_on_the_cloth_is_not_looked_at() -> None:
     assert px_per_cm_by_ruler(table_with(RULERS[0]), np.zeros_like(ALL_FREE)) is None
+
+
+@pytest.mark.parametrize("size", [(40, 300), (300, 40), (32, 32)])
+def test_a_scrap_of_a_photo_is_no_ruler(size: tuple[int, int]) -> None:
+    light = np.random.default_rng(9).uniform(0.1, 0.9, size).astype(np.float32)
+    assert px_per_cm_by_ruler(light, np.full(size, 255, np.uint8)) is None
