@@ -213,6 +213,18 @@ def _constants(tree: ast.Module) -> dict[str, ast.expr]:
     }
 
 
+def test_no_template_reads_a_sentence_by_the_name_of_a_method() -> None:
+    """`t.list.clear` would be the dict's own `clear`."""
+    methods = "|".join(name for name in dir(dict) if not name.startswith("_"))
+    read = re.compile(rf"\bt(?:\.\w+)*\.(?:{methods})\b(?!\()")
+    found = [
+        f"{path.name}: {words}"
+        for path in (PAGES / "templates").rglob("*.html")
+        for words in read.findall(path.read_text(encoding="utf-8"))
+    ]
+    assert found == []
+
+
 def _said_by(path: Path) -> Iterator[str]:
     """Every Spanish sentence that this file raises."""
     tree = ast.parse(path.read_text(encoding="utf-8"))

@@ -211,6 +211,7 @@ def test_the_list_is_filtered_by_a_tag_and_exported_as_it_is_shown(
 ) -> None:
     changed(browser, grey_and_blue, "tag", "lino")
     page = read(browser, f"{CATALOGUE}?tag=nuevo")
+    assert "Quitar filtros" in page.words
     assert [
         a["href"] for a in page.all("a") if "/fabrics/" in a["href"] and "new" not in a["href"]
     ] == [f"{CATALOGUE}/fabrics/{grey_and_blue[0]}"]
