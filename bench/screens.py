@@ -4,8 +4,11 @@ The product runs as `make run` starts it, in a folder of its own; a browser orde
 client book, shares a lookbook, and goes from page to page.
 """
 
+import os
 import re
 import shutil
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +22,8 @@ from playwright.sync_api import Browser, Page, ViewportSize, expect
 from bench.chromium import running_chromium
 from bench.stack import running
 
-FOLDER = Path(__file__).resolve().parent.parent / "docs" / "screens"
+ROOT = Path(__file__).resolve().parent.parent
+FOLDER = ROOT / "docs" / "screens"
 PASSWORD = "una-clave-para-las-fotos"
 TABLET = ViewportSize(width=1180, height=820)
 UPRIGHT = ViewportSize(width=820, height=1180)
@@ -27,6 +31,15 @@ PHONE = ViewportSize(width=390, height=844)
 SHOWN_PX = {1180: 800, 820: 480, 390: 320}  # by the width of the screen
 BYTES_MOST = 60_000
 QUALITIES = (80, 70, 60, 50, 40)
+# What was ordered in a quarter of an hour, as if over three weeks: for the chart of the statistics.
+SPREAD = """
+from sqlalchemy import text
+from models.database import transaction
+with transaction() as session:
+    session.execute(text("UPDATE generations SET created_at = created_at - interval '1 day' * n"
+        " FROM (SELECT id, row_number() OVER (ORDER BY id) * 7 % 19 AS n FROM generations) placed"
+        " WHERE placed.id = generations.id"))
+"""
 CLOTHS = ("Azul Medianoche", "Gris Perla", "Verde Salvia", "Vino Borgoña")
 
 
@@ -36,18 +49,24 @@ def main() -> None:
     try:
         house = running(data_dir=data, ADMIN_PASSWORD=PASSWORD)
         with house as (url, _), running_chromium() as browser:
-            photograph(browser, url)
+            photograph(browser, url, data)
     finally:
         shutil.rmtree(data, ignore_errors=True)
 
 
-def photograph(browser: Browser, url: str) -> None:
+def photograph(browser: Browser, url: str, data: Path) -> None:
     """Room after room; each leaves behind what the next one shows."""
     with a_screen(browser, url, TABLET) as page:
         floor(page)
         gallery(page)
         shared = clients(page)
+        tags(page)
         console(page)
+        account(page)
+        spread_orders(data)
+        statistics(page)
+    with a_screen(browser, url, TABLET) as page:
+        doors(page)
     with a_screen(browser, url, UPRIGHT, "dark") as page:
         suit(page, CLOTHS[1])
         keep(page, "floor-upright-dark")
@@ -109,6 +128,10 @@ def floor(page: Page) -> None:
     keep(page, "floor-two-suits")
     suit(page, CLOTHS[0])
     keep(page, "floor-suit")
+    page.locator(".suit-open").click()
+    expect(page.locator("#viewer-zoom")).to_have_text(re.compile(r"\d"))
+    keep(page, "viewer")
+    page.keyboard.press("Escape")
     page.get_by_role("button", name="Presentar").click()
     keep(page, "presenting")
 
@@ -122,6 +145,8 @@ def gallery(page: Page) -> None:
     page.locator("#compare").click()
     expect(page.locator("#zoom")).to_have_text(re.compile(r"\d"))
     keep(page, "compare")
+    page.locator("#slider").click()
+    keep(page, "compare-slider")
 
 
 def clients(page: Page) -> str:
@@ -162,8 +187,8 @@ def clients(page: Page) -> str:
     return shared
 
 
-def sign_in(page: Page) -> None:
-    page.get_by_label("Usuario").fill("owner")
+def sign_in(page: Page, username: str = "owner") -> None:
+    page.get_by_label("Usuario").fill(username)
     page.get_by_label("Contraseña").fill(PASSWORD)
     page.get_by_role("button", name="Entrar").click()
     expect(page.get_by_role("button", name="Salir")).to_be_visible()
@@ -186,6 +211,65 @@ def console(page: Page) -> None:
     page.goto("/console/catalogue?q=Gales")
     page.locator(".with-swatch").first.click()
     keep(page, "console-fabric")
+
+
+def tags(page: Page) -> None:
+    """Some cloths are tagged together, in the console."""
+    for words, tag in (("Gris", "temporada, nuevo"), ("Azul", "temporada")):
+        page.goto(f"/console/catalogue?q={words}")
+        page.get_by_label("Elegir todas").check()
+        page.locator(".bulk [name=tag]").fill(tag)
+        page.get_by_role("button", name="Etiquetar").click()
+        expect(page.get_by_role("button", name="Deshacer")).to_be_visible()
+    keep(page, "console-bulk")
+    page.goto("/console/catalogue?tag=nuevo")
+    keep(page, "console-tags")
+
+
+def account(page: Page) -> None:
+    """One's own, with a token that a program has used."""
+    page.goto("/console/account")
+    page.get_by_label("Para qué programa").fill("Caja de la tienda")
+    page.get_by_label("Ver el catálogo").check()
+    page.get_by_role("button", name="Crear el token").click()
+    token = page.locator("code.token").inner_text()
+    keep(page, "console-token")
+    page.request.get("/api/v1/fabrics", headers={"Authorization": f"Bearer {token}"})
+    page.goto("/console/account")
+    page.locator("#tokens").scroll_into_view_if_needed()
+    keep(page, "console-account")
+    page.goto("/console/people/audit")
+    page.locator(".log summary").nth(1).click()
+    keep(page, "console-audit")
+    page.goto("/console/people")
+    page.get_by_label("Usuario").fill("mostrador")
+    page.get_by_label(re.compile("^Contraseña")).fill(PASSWORD)
+    page.locator("[name=role][value=viewer]").check()
+    page.get_by_role("button", name="Crear la cuenta").click()
+    expect(page.get_by_role("link", name="mostrador")).to_be_visible()
+
+
+def spread_orders(data: Path) -> None:
+    environment = os.environ | {"DATA_DIR": str(data)}
+    subprocess.run([sys.executable, "-c", SPREAD], env=environment, cwd=ROOT, check=True)
+
+
+def statistics(page: Page) -> None:
+    page.goto("/console/orders/statistics")
+    keep(page, "console-statistics")
+
+
+def doors(page: Page) -> None:
+    """Where one comes in, and where one does not."""
+    page.goto("/console")
+    keep(page, "sign-in")
+    sign_in(page, "mostrador")
+    page.goto("/console/people")
+    keep(page, "refused")
+    page.goto("/console/catalogue/fabrics/999999")
+    keep(page, "not-found")
+    page.goto("/s/un-enlace-que-ya-vencio")
+    keep(page, "link-over")
 
 
 # --- small pictures -------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ import re
 from models.settings import ROOT
 
 PAPER = ROOT / "docs" / "pages.md"
-BYTES_MOST, PICTURES_MOST = 60_000, 25
+BYTES_MOST, PICTURES_MOST = 60_000, 40
 
 
 def test_every_picture_of_a_page_is_shown_and_small() -> None:
