@@ -16,7 +16,7 @@ from bench.drape import letter_for, plain_picture
 from bench.moire import moire
 from models.errors import LookUnavailable, SwatchUnreadable
 from models.letter import Letter
-from worker.cloth import from_hex, from_tile
+from worker.cloth import from_hex, from_photo, from_tile
 from worker.colour import LINEAR_OF_LEVEL
 from worker.draft import load_draft
 from worker.engines import Engine, Picture, Rendering, engine_named
@@ -58,20 +58,18 @@ def draped(engine: Engine, look: Look, colour: str) -> Picture:
     return engine.render(letter_for(look, colour), None, no_tick).picture
 
 
-def with_swatch(
-    look: Look, data: bytes, width_mm: float | None = 100.0, kind: str = "tile"
-) -> Letter:
+def with_swatch(look: Look, data: bytes, width_mm: float | None = 100.0) -> Letter:
     swatch = {
         "swatch_key": "muestras/una",
         "swatch_sha256": hashlib.sha256(data).hexdigest(),
-        "swatch_kind": kind,
+        "swatch_kind": "photo",
         "swatch_width_mm": width_mm,
     }
     return letter_for(look).model_copy(update=swatch)
 
 
-def striped_tile(extension: str, across: bool = False) -> bytes:
-    """A tile of 100 x 100 mm of navy cloth with a white stripe every 10 mm."""
+def striped_photo(extension: str, across: bool = False) -> bytes:
+    """A photo of 100 x 100 mm of navy cloth with a white stripe every 10 mm."""
     picture = np.full((1000, 1000, 3), (64, 36, 27), np.uint8)
     picture[:, np.arange(1000) % 100 < 25] = (225, 220, 215)
     picture = np.ascontiguousarray(picture.transpose(1, 0, 2) if across else picture)
@@ -81,7 +79,7 @@ def striped_tile(extension: str, across: bool = False) -> bytes:
 
 
 def striped_suit(engine: Engine, look: Look, extension: str = ".png", **cut: bool) -> Picture:
-    data = striped_tile(extension, **cut)
+    data = striped_photo(extension, **cut)
     return engine.render(with_swatch(look, data), data, no_tick).picture
 
 
@@ -137,7 +135,7 @@ def test_another_cloth_changes_the_cloth_and_nothing_else(
 def test_the_picture_is_within_one_level_of_the_plain_maths(
     engine: DrapeEngine, looks: dict[str, Look], name: str
 ) -> None:
-    look, cloth = looks[name], from_tile(striped_tile(".png"), 100)
+    look, cloth = looks[name], from_photo(striped_photo(".png"), 100)
     fast = engine.dress(form_of(look), bolt_of(cloth, look.px_per_cm))
     apart = np.abs(fast.astype(int) - plain_picture(look, cloth))
     assert apart.max() <= 1
@@ -336,9 +334,9 @@ def test_what_was_assumed_and_what_was_used_is_told(
     look, data = looks["recto"], tile.png()
     plain = engine.render(letter_for(look), None, no_tick)
     assert plain.degraded == ("no-swatch",)
-    unscaled = engine.render(with_swatch(look, data, None, "photo"), data, no_tick)
+    unscaled = engine.render(with_swatch(look, data, width_mm=None), data, no_tick)
     assert "scale-assumed" in unscaled.degraded
-    scaled = engine.render(with_swatch(look, data, tile.width_mm, "photo"), data, no_tick)
+    scaled = engine.render(with_swatch(look, data, tile.width_mm), data, no_tick)
     assert "scale-assumed" not in scaled.degraded
     assert scaled.recipe["look_version"] == look.version
     assert scaled.recipe["cloth"] == "photo"
@@ -354,7 +352,7 @@ def test_what_was_assumed_and_what_was_used_is_told(
 def test_one_swatch_at_two_widths_is_two_cloths(
     engine: DrapeEngine, looks: dict[str, Look]
 ) -> None:
-    look, data = looks["recto"], striped_tile(".png")
+    look, data = looks["recto"], striped_photo(".png")
     narrow, wide = (
         engine.render(with_swatch(look, data, width), data, no_tick).picture
         for width in (100.0, 200.0)
@@ -363,8 +361,9 @@ def test_one_swatch_at_two_widths_is_two_cloths(
 
 
 def test_a_catalogue_tile_is_laid_as_it_is(engine: DrapeEngine, looks: dict[str, Look]) -> None:
-    look, data = looks["recto"], striped_tile(".png")
-    rendering: Rendering = engine.render(with_swatch(look, data), data, no_tick)
+    look, data = looks["recto"], striped_photo(".png")
+    letter = with_swatch(look, data).model_copy(update={"swatch_kind": "tile"})
+    rendering: Rendering = engine.render(letter, data, no_tick)
     assert rendering.recipe["cloth"] == "tile"
     assert rendering.recipe["cloth_repeat_mm"] == [100, 100]
 
@@ -405,7 +404,7 @@ def test_a_look_that_is_not_here_is_never_replaced_by_another(
 def test_a_swatch_that_cannot_be_read_is_never_replaced_by_a_colour(
     engine: DrapeEngine, looks: dict[str, Look], swatch: bytes | None
 ) -> None:
-    letter = with_swatch(looks["recto"], swatch or b"", kind="photo")
+    letter = with_swatch(looks["recto"], swatch or b"")
     with pytest.raises(SwatchUnreadable) as refusal:
         engine.render(letter, swatch, no_tick)
     assert not refusal.value.retryable

@@ -182,6 +182,16 @@ def test_of_faint_cloth_it_is_told_that_a_moved_hand_would_not_show() -> None:
     assert "sharpness-unverified" in from_photo(photo.data, photo.width_mm).degraded
 
 
+def test_of_stripes_alone_it_is_told_that_a_moved_hand_would_not_show() -> None:
+    """A mill's clean picture of a stripe has no fibres that a movement could take."""
+    picture = np.full((1600, 1600, 3), (64, 36, 27), np.uint8)
+    picture[:, np.arange(1600) % 160 < 40] = (225, 220, 215)
+    grainy = picture + np.random.default_rng(1).normal(0, 3, picture.shape)
+    for levels in (picture, np.clip(grainy, 0, 255).astype(np.uint8)):
+        data = cv2.imencode(".png", levels)[1].tobytes()
+        assert "sharpness-unverified" in from_photo(data, 100.0).degraded
+
+
 def test_a_blank_wall_is_no_cloth() -> None:
     with pytest.raises(SwatchUnreadable):
         from_photo(jpeg(np.full((600, 800, 3), 180, np.uint8)), 100.0)
