@@ -8,6 +8,9 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # Debian's package, and the program that we need of it where that has another name.
 DEBIAN := chromium pgbouncer wrk nginx prometheus:promtool
 
+# Two processes, each with a database of its own; a file's tests stay together, for what they share.
+TESTS_AT_ONCE ?= -n 2 --dist loadfile
+
 # Given on the command line or in the environment; devops/run.py and the settings read them.
 export PORT HOST DATA_DIR TEST_DATABASE_URL
 
@@ -21,13 +24,13 @@ run: $(STAMPS)/runtime ## install, start the database, migrate, seed, serve; Ctr
 	@$(BIN)/python devops/run.py
 
 test: $(STAMPS)/dev ## install what the tests need and run all of them on a real PostgreSQL
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest $(TESTS_AT_ONCE)
 
 check: $(STAMPS)/dev ## lint, type check, test
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest $(TESTS_AT_ONCE)
 
 fuzz: $(STAMPS)/dev ## requests made up from openapi.json, many more than in `make test`
 	@SCHEMA_EXAMPLES=200 $(BIN)/python -m pytest tests/api/test_schema.py
