@@ -193,6 +193,26 @@ def test_the_weave_is_drawn_when_somebody_wants_to_see_it(
     expect(page.locator("#viewer-told")).to_be_empty()
 
 
+def test_what_is_looked_at_closely_stays_so_when_the_screen_changes_its_size(
+    page: Page, made: None
+) -> None:
+    page.goto("/gallery")
+    page.locator(".picture-open").first.click()
+    zoom = page.locator("#viewer-zoom")
+    expect(zoom).to_have_text(re.compile(r"\d+ %"))
+    tap_twice(page.locator("#viewer-surface"))
+    expect(zoom).to_have_text("100 %")
+    page.set_viewport_size({"width": TABLET["width"], "height": TABLET["height"] - 80})
+    expect(page.locator("#viewer-surface")).to_have_js_property(
+        "clientHeight", TABLET["height"] - 80 - 76
+    )
+    expect(zoom).to_have_text("100 %")
+    page.locator("#viewer-fit").click()
+    fit = zoom.text_content() or ""
+    page.set_viewport_size(TABLET)
+    expect(zoom).not_to_have_text(fit)
+
+
 def test_two_fingers_bring_the_picture_closer(page: Page, made: None) -> None:
     page.goto("/gallery")
     page.locator(".picture-open").first.click()
@@ -226,7 +246,9 @@ def test_what_is_compared_moves_together(page: Page, made: None) -> None:
     for number in (0, 1):
         expect(panes.nth(number).locator("img")).to_have_attribute("style", LAID_OUT)
     before = panes.nth(1).evaluate(SCALE)
+    fit = panes.nth(1).locator("img").get_attribute("style")
     tap_twice(panes.nth(0))
+    expect(panes.nth(1).locator("img")).not_to_have_attribute("style", fit or "")
     assert panes.nth(1).evaluate(SCALE) > before * 1.5
     places = [pane.locator("img").evaluate("e => e.style.transform") for pane in panes.all()]
     assert places[0] == places[1]

@@ -51,6 +51,5 @@ if (panes) {
   document.getElementById("fit").addEventListener("click", fit);
   slider?.addEventListener("click", () => setSlider(panes.dataset.mode === "side"));
   divide?.addEventListener("input", () => divideAt(Number(divide.value)));
-  addEventListener("resize", fit);
   fit();
 }

@@ -39,7 +39,6 @@ export function wire() {
   picture.addEventListener("load", laidOut);
   dialog.addEventListener("keydown", onKey);
   dialog.addEventListener("close", forgetDrawing);
-  addEventListener("resize", () => dialog.open && zoom.fit());
 }
 
 function turnTo(wanted) {

@@ -19,6 +19,9 @@ export class Zoom {
     this.picture = picture;
     this.onMove = onMove;
     this.view = { x: 0, y: 0, scale: 1 };
+    this.wasFit = true; // when it was laid out last
+    // Not the window's event: that one comes before a surface of the screen's height has its new size.
+    new ResizeObserver(() => this.#onResize()).observe(surface);
     surface.addEventListener("wheel", (event) => this.#onWheel(event), { passive: false });
     surface.addEventListener("pointerdown", (event) => this.#onDown(event));
     surface.addEventListener("pointermove", (event) => this.#onDrag(event));
@@ -112,7 +115,15 @@ export class Zoom {
     };
     // A width, not a scale: browsers filter a picture better when it is laid out at its size.
     this.picture.style.width = `${naturalWidth * scale}px`;
+    this.wasFit = this.isFit;
     this.picture.style.transform = `translate(${this.view.x}px, ${this.view.y}px)`;
+  }
+
+  // As when a tablet is turned or hides its address bar: what was looked at closely still is.
+  #onResize() {
+    if (!this.surface.clientWidth || !this.picture.naturalWidth) return;
+    if (this.wasFit) this.fit();
+    else this.#move(this.view);
   }
 
   #onWheel(event) {
