@@ -100,9 +100,19 @@ def test_what_another_took_the_place_of_does_not_come_back(
     assert [row[2] for row in fabrics_of(family)] == ["azul", "Otra"]
 
 
-def test_only_a_deletion_in_the_catalogue_can_be_undone(browser: httpx.Client) -> None:
-    other = sql("SELECT min(id) FROM audit WHERE action <> 'delete'")
-    for entry in (other, 999999999):
+def test_only_deletions_and_changes_in_the_catalogue_can_be_undone(
+    browser: httpx.Client, family: int
+) -> None:
+    form = {
+        "color_id": "prueba-otra",
+        "name": "Otra",
+        "hex_value": "#111111",
+        "fabric_family_id": str(family),
+    }
+    assert done(browser.post(f"{CATALOGUE}/fabrics", data=form)) == "fabric-save"
+    made = sql("SELECT max(id) FROM audit WHERE action = 'create' AND subject_kind = 'fabric'")
+    assert made is not None
+    for entry in (made, 999999999):
         assert browser.post(f"{CATALOGUE}/undo/{entry}").status_code == 404
 
 
