@@ -193,26 +193,6 @@ def test_the_weave_is_drawn_when_somebody_wants_to_see_it(
     expect(page.locator("#viewer-told")).to_be_empty()
 
 
-def test_what_is_looked_at_closely_stays_so_when_the_screen_changes_its_size(
-    page: Page, made: None
-) -> None:
-    page.goto("/gallery")
-    page.locator(".picture-open").first.click()
-    zoom = page.locator("#viewer-zoom")
-    expect(zoom).to_have_text(re.compile(r"\d+ %"))
-    tap_twice(page.locator("#viewer-surface"))
-    expect(zoom).to_have_text("100 %")
-    page.set_viewport_size({"width": TABLET["width"], "height": TABLET["height"] - 80})
-    expect(page.locator("#viewer-surface")).to_have_js_property(
-        "clientHeight", TABLET["height"] - 80 - 76
-    )
-    expect(zoom).to_have_text("100 %")
-    page.locator("#viewer-fit").click()
-    fit = zoom.text_content() or ""
-    page.set_viewport_size(TABLET)
-    expect(zoom).not_to_have_text(fit)
-
-
 def test_two_fingers_bring_the_picture_closer(page: Page, made: None) -> None:
     page.goto("/gallery")
     page.locator(".picture-open").first.click()

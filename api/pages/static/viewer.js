@@ -52,13 +52,15 @@ function turnTo(wanted) {
 }
 
 function show(url) {
+  zoom.wasFit = true;
   picture.src = url;
   if (picture.complete) laidOut();
 }
 
-// Of the weave, pixel for pixel, what was in the middle; of anything else the whole.
+// Of the weave, pixel for pixel, what was in the middle; of anything else the whole, unless somebody
+// came closer before all of it was there.
 function laidOut() {
-  zoom.fit();
+  if (zoom.wasFit) zoom.fit();
   if (picture.getAttribute("src") === details.get(shown[place].id)) zoom.zoomTo(1);
 }
 
