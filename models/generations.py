@@ -128,7 +128,7 @@ def place(session: Session, order: Order) -> UUID:
     fabric = orderable_fabric(session, order.color_id, order.family_id)
     cuts = _checked_cuts(order.cuts)
     looks = [order.trial] if order.trial else orderable_looks(session, cuts)
-    _refuse_full_queue(session, order)
+    _refuse_full_queue(session, order.bulk_id)
     _refuse_draining_engines(session, order.quality)
     generation = _generation(order, fabric)
     session.add(generation)
@@ -167,9 +167,8 @@ def in_detail(session: Session, image_id: UUID, owner: str, key: str | None = No
 
 def _place_as(session: Session, old: Generation, generation: Generation) -> UUID:
     """Place an order in the cloth of another, as that was when it was ordered."""
-    order = Order(old.color_id, generation.cuts, generation.owner)
     looks = orderable_looks(session, generation.cuts)
-    _refuse_full_queue(session, order)
+    _refuse_full_queue(session, generation.bulk_id)
     _refuse_draining_engines(session, generation.quality)
     letter: dict[str, Any] = session.scalars(LETTER, {"id": old.id}).one()
     session.add(generation)
@@ -213,10 +212,10 @@ def _checked_cuts(cuts: Sequence[str]) -> Sequence[str]:
     return cuts
 
 
-def _refuse_full_queue(session: Session, order: Order) -> None:
+def _refuse_full_queue(session: Session, bulk_id: UUID | None) -> None:
     """A bulk order neither counts nor is counted: it waits behind everybody anyway."""
     cap = settings().queue_cap
-    if order.bulk_id is None and queue.depth(session, cap, above=queue.BULK_PRIORITY) >= cap:
+    if bulk_id is None and queue.depth(session, cap, above=queue.BULK_PRIORITY) >= cap:
         raise QueueFull("Hay demasiados pedidos en espera; intenta de nuevo en un momento.", 10)
 
 
