@@ -120,7 +120,7 @@ def place(session: Session, order: Order) -> UUID:
     KEY_HOURS, also where the swatch has expired since. Raises
     InvalidInput (names the field), IdempotencyMismatch (same key, other order) and QueueFull.
     """
-    asked = _request_sha256(order)
+    asked = _asked_sha256(order.idempotency_key, _request(order))
     if (placed := _placed_before(session, order.owner, order.idempotency_key, asked)) is not None:
         return placed
     if order.swatch is not None:
@@ -130,7 +130,7 @@ def place(session: Session, order: Order) -> UUID:
     looks = [order.trial] if order.trial else orderable_looks(session, cuts)
     _refuse_full_queue(session, order.bulk_id)
     _refuse_draining_engines(session, order.quality)
-    generation = _generation(order, fabric)
+    generation = _generation(order, fabric, asked)
     session.add(generation)
     session.flush()
     jobs = _jobs(generation, _cloth(order, fabric), looks, order.deadline)
@@ -154,14 +154,14 @@ def in_detail(session: Session, image_id: UUID, owner: str, key: str | None = No
     """Order the suit of a picture in detail, for looking at the weave: the cloth as it was ordered,
     that one cut as its look is today. With an idempotency key once, as `place`. Raises NotFound,
     InvalidInput when the cut is no longer there, IdempotencyMismatch and QueueFull."""
-    asked = _sha256({"in_detail": str(image_id)})
+    asked = _asked_sha256(key, {"in_detail": str(image_id)})
     if (placed := _placed_before(session, owner, key, asked)) is not None:
         return placed
     shown = session.execute(SHOWN_BY, {"image_id": image_id}).one_or_none()
     if shown is None:
         raise NotFound("No existe esa imagen.")
     old = session.get_one(Generation, shown.generation_id)
-    once = {"idempotency_key": key, "request_sha256": asked if key else None}
+    once = {"idempotency_key": key, "request_sha256": asked}
     return _place_as(session, old, _copy(old, owner, quality="detail", cuts=[shown.cut], **once))
 
 
@@ -225,13 +225,13 @@ def _refuse_draining_engines(session: Session, quality: str) -> None:
         raise QueueFull("El taller no recibe pedidos nuevos por ahora.", 60)
 
 
-def _generation(order: Order, fabric: Fabric) -> Generation:
+def _generation(order: Order, fabric: Fabric, asked_sha256: str | None) -> Generation:
     seed = secrets.randbelow(NOISE_SEED_MAX + 1) if order.noise_seed is None else order.noise_seed
     return Generation(
         id=uuid7(),
         owner=order.owner,
         idempotency_key=order.idempotency_key,
-        request_sha256=_request_sha256(order) if order.idempotency_key else None,
+        request_sha256=asked_sha256,
         family_id=fabric.family.family_id,
         color_id=fabric.color_id,
         fabric_name=fabric.name,
@@ -329,8 +329,9 @@ def _fingerprint(letter: Letter, engine: str) -> str:
     return _sha256(letter.model_dump(exclude=left_out) | made_by)[:32]
 
 
-def _request_sha256(order: Order) -> str:
-    asked = {
+def _request(order: Order) -> dict[str, Any]:
+    """What makes an order another one than the one before with the same idempotency key."""
+    return {
         "color_id": order.color_id,
         "family_id": order.family_id,
         "cuts": list(order.cuts),
@@ -338,7 +339,11 @@ def _request_sha256(order: Order) -> str:
         "noise_seed": order.noise_seed,
         "swatch": order.swatch.object_key if order.swatch else None,
     }
-    return _sha256(asked)
+
+
+def _asked_sha256(key: str | None, request: dict[str, Any]) -> str | None:
+    """What the key stands for; None without a key, which compares with nothing."""
+    return None if key is None else _sha256(request)
 
 
 def _sha256(value: dict[str, Any]) -> str:
@@ -358,7 +363,7 @@ SAME_KEY = text("SELECT pg_advisory_xact_lock(hashtextextended(:owner || ' ' || 
 
 
 def _placed_before(
-    session: Session, owner: str, key: str | None, request_sha256: str
+    session: Session, owner: str, key: str | None, request_sha256: str | None
 ) -> UUID | None:
     if key is None:
         return None
