@@ -3,6 +3,7 @@
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute, iter_route_contexts
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
@@ -68,13 +69,15 @@ class DocumentedApp(FastAPI):
         return {
             (method.lower(), found.path or "")
             for found in contexts
-            if isinstance(found.original_route, APIRoute) and _is_shop(found.original_route)
+            if isinstance(found.original_route, APIRoute)
+            and _is_shop(found.original_route.dependant)
             for method in found.methods or ()
         }
 
 
-def _is_shop(route: APIRoute) -> bool:
-    return any(isinstance(needed.call, ShopNeeds) for needed in route.dependant.dependencies)
+def _is_shop(asks: Dependant) -> bool:
+    """Also where what a route depends on is what asks."""
+    return any(isinstance(one.call, ShopNeeds) or _is_shop(one) for one in asks.dependencies)
 
 
 def _put_in_our_shapes(schemas: Document) -> None:

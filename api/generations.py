@@ -1,6 +1,7 @@
 """/api/v1/generations: place an order once per Idempotency-Key, read it with ETag, cancel it."""
 
 import hashlib
+from dataclasses import dataclass
 from typing import Annotated
 from uuid import UUID
 
@@ -33,37 +34,52 @@ orders, states = Together(generations.read_many), Together(generations.states)
 POLL_SECONDS = 1  # what Retry-After says while an order is not settled
 
 
+@dataclass(frozen=True)
+class OrderDesk:
+    """Where an order is placed: in one transaction, by whom, from where, under which key; and the
+    answer, which says where to poll it."""
+
+    session: Transaction
+    orderer: Orderer
+    address: Address
+    base: BaseUrl
+    response: Response
+    idempotency_key: IdempotencyKey = None
+
+    def admit(self) -> None:
+        """Raises RateLimited."""
+        count_against_limit("order", self.address, settings().orders_per_minute)
+
+    def placed(self, id: UUID) -> GenerationRead:
+        self.response.headers["Location"] = f"{router.prefix}/{id}"
+        return answer(generations.read(self.session, id), self.base, self.response)
+
+
+Desk = Annotated[OrderDesk, Depends()]
+
+
 @router.post("", status_code=202)
-def create(
-    order: GenerationCreate,
-    session: Transaction,
-    orderer: Orderer,
-    address: Address,
-    base: BaseUrl,
-    response: Response,
-    idempotency_key: IdempotencyKey = None,
-    cancel_after: CancelAfter = None,
-) -> GenerationRead:
+def create(order: GenerationCreate, desk: Desk, cancel_after: CancelAfter = None) -> GenerationRead:
     """Place an order. The same key with the same body answers with the same order.
 
     After `Cancel-After` seconds it expires if nobody has started it, and is canceled if somebody
     has."""
-    count_against_limit("order", address, settings().orders_per_minute)
+    desk.admit()
+    session = desk.session
     id = generations.place(
         session,
         generations.Order(
             color_id=order.color_id,
             cuts=order.cuts,
-            owner=orderer.owner,
+            owner=desk.orderer.owner,
             quality=order.quality,
             noise_seed=order.seed,
             swatch=swatches.uploaded(session, order.swatch_id) if order.swatch_id else None,
-            idempotency_key=idempotency_key,
+            idempotency_key=desk.idempotency_key,
             deadline=queue.clock_in(session, cancel_after) if cancel_after else None,
         ),
     )
-    response.headers["Location"] = f"{router.prefix}/{id}"
-    return answer(generations.read(session, id), base, response)
+    return desk.placed(id)
 
 
 @router.get(

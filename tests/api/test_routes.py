@@ -273,6 +273,13 @@ def test_an_open_shop_opens_the_shop_s_routes_and_no_other(client: httpx.Client)
         assert wants_sign_in(ask(client, route)) == closed, route
 
 
+def test_the_document_says_where_a_sign_in_may_be_left_out() -> None:
+    documented = {f"{method} {path}": operation for method, path, operation in operations()}
+    optional = {route for route, found in documented.items() if {} in found.get("security", [])}
+    shop = {route for route, permission in TABLE.items() if isinstance(permission, Shop)}
+    assert optional == shop & documented.keys() != set()
+
+
 def test_each_role_may_use_exactly_the_routes_that_its_permissions_name(
     client: httpx.Client, tokens: dict[str, str], setting: Any
 ) -> None:
