@@ -41,6 +41,7 @@ from api.pages import (
     gallery,
     sign_in,
 )
+from api.startup import lifespan
 from models.logs import start_logging
 from models.settings import settings
 
@@ -53,6 +54,7 @@ def create_app() -> FastAPI:
         version=settings().app_version,
         docs_url=None,
         redoc_url=None,
+        lifespan=lifespan,
         redirect_slashes=False,  # an address with a slash too many does not exist
     )
     add_error_handlers(app)
