@@ -3,6 +3,7 @@
 A colour on the wire is a fabric here. Storage keys only: URLs are made by the API.
 """
 
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,11 @@ STATUSES = "status IN ('active', 'inactive')"
 Outcome = tuple[int, str, bool | None]  # of one of many: id, name, is it changed; None: it is gone
 OVERLAYS = ("picture", "mask", "panels", "grid")  # what is shown of a look pack
 WORN = "worn"  # and its suit in plain cloth, for the sales floor
+OVERLAY_PREFIX = f"{PUBLIC_PREFIX}look-"
+LAYER = "|".join((*OVERLAYS, WORN))
+OVERLAY_KEY = re.compile(
+    rf"{OVERLAY_PREFIX}(?P<pack>.+)-(?P<version>[0-9a-f]{{16}})-(?:{LAYER})\.jpg"
+)
 
 
 class UnknownColor(InvalidInput):
@@ -428,7 +434,7 @@ def set_look_status(session: Session, cut: str, status: str) -> Look:
 
 def overlay_key(pack: str, version: str, layer: str) -> str:
     """Where a worker stores one of OVERLAYS; what all their keys begin with, for an empty layer."""
-    name = f"{PUBLIC_PREFIX}look-{pack}-{version}-{layer}"
+    name = f"{OVERLAY_PREFIX}{pack}-{version}-{layer}"
     return f"{name}.jpg" if layer else name
 
 
@@ -438,6 +444,12 @@ def overlay_key(pack: str, version: str, layer: str) -> str:
 def put_look(session: Session, cut: str, name: str, sort: int, fields: dict[str, Any]) -> None:
     """Bring the look of this cut to a pack; a new one is active, an old one keeps its name, and one
     that a merchandiser uploaded is left as it is."""
+def overlay_of(key: str) -> tuple[str, str] | None:
+    """The pack and the version that a worker drew; None for a picture of something else."""
+    found = OVERLAY_KEY.fullmatch(key)
+    return (found["pack"], found["version"]) if found else None
+
+
     look = session.scalar(select(Look).where(Look.cut == cut))
     if look is not None and look.pack_key is not None:
         return

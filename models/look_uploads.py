@@ -5,7 +5,7 @@ pixels. What becomes of an upload is not stored twice: it is ready when its pack
 then it is what its job is. Cuts that ship with the house follow its releases, not uploads.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 from uuid import UUID
@@ -254,6 +254,27 @@ SELECT key FROM unnest(CAST(:keys AS text[])) AS stored (key)
 """)
 
 
+# Pictures of a pack are shown with its upload and with its cut, and are there shortly before the
+# upload is ready. Of a cut of the house every version stays: workers of several releases draw them.
+UNSHOWN = text(f"""
+SELECT key FROM unnest(CAST(:keys AS text[]), CAST(:packs AS text[]), CAST(:versions AS text[]))
+             AS drawn (key, pack, version)
+ WHERE NOT EXISTS (SELECT 1 FROM look_uploads u
+                    WHERE u.cut = drawn.pack AND u.pack_version = drawn.version)
+   AND NOT EXISTS (SELECT 1 FROM looks l WHERE l.pack = drawn.pack
+                      AND (l.pack_key IS NULL OR l.pack_version = drawn.version))
+   AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.generation_id IS NULL AND j.engine = '{ENGINE}'
+                      AND j.status IN ('pending', 'processing') AND j.letter->>'cut' = drawn.pack)
+""")
+
+
 def unneeded(session: Session, keys: list[str]) -> list[str]:
     """Those keys of looks/ that nobody will read again."""
     return list(session.scalars(UNNEEDED, {"keys": keys}).all())
+
+
+def unshown(session: Session, drawn: Mapping[str, tuple[str, str]]) -> list[str]:
+    """Those pictures, by key (pack, version), that no page shows again."""
+    packs, versions = ([of[part] for of in drawn.values()] for part in (0, 1))
+    values = {"keys": list(drawn), "packs": packs, "versions": versions}
+    return list(session.scalars(UNSHOWN, values).all())

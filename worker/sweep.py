@@ -4,6 +4,7 @@ orphans      pictures without a row, whose claim is dead, older than the grace p
 swatches     clients' photos past their time, and their bytes
 imports      lists that were uploaded to be imported, and left lying
 looks        look packs that nothing names any more, and what finished ones were made of
+overlays     pictures of uploaded packs that are neither an upload's nor a cut's any more
 old orders   settled before RETENTION_DAYS, with their pictures; off unless that is set
 erased       pictures of erased clients that the store had refused to delete
 """
@@ -15,6 +16,7 @@ from itertools import islice
 from uuid import UUID
 
 from models import erasures, history, look_uploads, packs, retention
+from models.catalogue import OVERLAY_PREFIX, overlay_of
 from models.database import transaction
 from models.logs import start_logging
 from models.settings import settings
@@ -34,6 +36,7 @@ def main() -> None:
         "swatches": sweep_swatches(storage(), now),
         "imports": sweep_imports(storage(), now),
         "looks": sweep_looks(storage(), now),
+        "overlays": sweep_overlays(storage(), now),
         "orders": prune(storage(), now),
         "doomed_left": erasures.delete_doomed(storage()),
     }
@@ -74,6 +77,17 @@ def sweep_looks(store: Storage, now: datetime) -> int:
     for batch in _batches(_past_grace(store, packs.PREFIX, now)):
         with transaction() as session:
             found = look_uploads.unneeded(session, batch)
+        deleted += _delete(store, found)
+    return deleted
+
+
+def sweep_overlays(store: Storage, now: datetime) -> int:
+    """Delete pictures of packs that neither an upload nor a cut has; those of the house's stay."""
+    deleted = 0
+    for batch in _batches(_past_grace(store, OVERLAY_PREFIX, now)):
+        drawn = {key: of for key in batch if (of := overlay_of(key)) is not None}
+        with transaction() as session:
+            found = look_uploads.unshown(session, drawn)
         deleted += _delete(store, found)
     return deleted
 

@@ -31,7 +31,7 @@ from worker import apprentice, look_maker
 from worker.look_maker import LookMaker
 from worker.looks import load_look
 from worker.packs import write_files
-from worker.sweep import sweep_looks
+from worker.sweep import sweep_looks, sweep_overlays
 
 SMALL_PHOTO = 2  # `recto` at half its size: a quarter has too few pixels a centimetre for a photo
 
@@ -155,6 +155,37 @@ def test_bytes_that_are_not_the_uploads_are_not_made() -> None:
     storage().delete(key)
     make()
     assert of(id).error == "Lo que se subió ya no está guardado; súbelo otra vez."
+
+
+def test_the_pictures_of_a_discarded_upload_are_swept_and_no_others() -> None:
+    first = uploaded()
+    make()
+    version = of(first).pack_version
+    kept = (overlay_key("recto", "0" * 16, "mask"), f"catalogue/look-{CUT}-{version}.jpg")
+    for key in kept:
+        storage().put(key, b"bytes", "image/jpeg")
+    assert swept_overlays() == 0
+    discard(first)
+    again = uploaded()  # the same pack: what is drawn is not drawn again
+    assert swept_overlays() == 0
+    make()
+    activate(again)
+    sql("DELETE FROM look_uploads")
+    assert swept_overlays() == 0  # the cut shows them
+    sql("DELETE FROM looks WHERE pack_key IS NOT NULL")
+    assert swept_overlays() == len((*OVERLAYS, WORN))
+    for key in kept:
+        assert storage().get(key) == b"bytes"
+        storage().delete(key)
+
+
+def discard(id: UUID) -> None:
+    with transaction() as session:
+        look_uploads.discard(session, id)
+
+
+def swept_overlays() -> int:
+    return sweep_overlays(storage(), datetime.now(UTC) + timedelta(hours=5))
 
 
 # --- a photo --------------------------------------------------------------------------------------
