@@ -19,6 +19,7 @@ from api.swatches import UploadRefused, upright_size
 from api.uploaded_zip import opened
 from models.errors import InvalidInput
 from models.packs import PACK_MAX_BYTES, PIXELS_MAX, version_of
+from models.panel_plan import read_plan
 
 FORMAT_VERSION = 1
 ENTRIES_MOST = 30  # a pack has eight files
@@ -73,7 +74,7 @@ def pack_in(content: bytes) -> LookFiles:
             _refuse_picture(name, files[name], size_px)
     found = version_of(files)
     if about["version"] != found:
-        said = str(about["version"])[:SHOWN_MOST]
+        said = _shown(about["version"])
         raise InvalidInput(f"look.json dice la versión «{said}», sus imágenes son {found}.", "file")
     return LookFiles("pack", _slug(about["style"]), _name(about["name_es"]), files)
 
@@ -185,7 +186,7 @@ def photo_in(photo: bytes, mask: bytes, panels: bytes, name: str) -> LookFiles:
             "mask",
         )
     try:
-        _json("panels.json", panels)
+        read_plan(_json("panels.json", panels), size_px)
     except InvalidInput as error:
         raise InvalidInput(str(error), "panels") from None
     if len(photo) + len(mask) + len(panels) > PACK_MAX_BYTES:
@@ -225,8 +226,12 @@ def _plain(name: str) -> str:
 
 def _slug(cut: Any) -> str:
     if not isinstance(cut, str) or not SLUG.fullmatch(cut):
-        shown = str(cut)[:SHOWN_MOST]
         raise InvalidInput(
-            f"«{shown}» no sirve de clave: lleva minúsculas, cifras y guiones.", "name"
+            f"«{_shown(cut)}» no sirve de clave: lleva minúsculas, cifras y guiones.", "name"
         )
     return cut
+def _shown(found: Any) -> str:
+    """The beginning of something that somebody sent, in letters that can be sent back."""
+    return "".join(one if one.isprintable() else "?" for one in str(found)[:SHOWN_MOST])
+
+

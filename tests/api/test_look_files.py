@@ -16,9 +16,11 @@ from api.look_files import pack_in, photo_in
 from models.errors import InvalidInput
 from models.packs import bundled, unbundled
 from tests.looks import CUT, about_of, sealed, small_pack, zipped
+from tests.panel_plans import PLAN, with_panel
 from tests.wire import a_photo
 
-PANELS = b'{"format_version": 1}'
+OF_THE_PHOTO = {"size_px": [225, 300]}  # as the marks have it, of 96 × 128 px
+PANELS = json.dumps(PLAN | OF_THE_PHOTO).encode()
 
 
 def a_mask(size: tuple[int, int] = (96, 128), colour: int = 0, bits: int = 8) -> bytes:
@@ -78,6 +80,11 @@ BAD_PACKS: dict[str, tuple[Callable[[], bytes], str]] = {
     "bombs": (lambda: zipped({"u.png": bytes(20_500_000), "v.png": bytes(20_500_000)}), "pesa"),
     "many files": (lambda: zipped({f"{n}.png": b"" for n in range(40)}), "demasiados archivos"),
     "a way out": (lambda: zipped({"../../etc/u.png": b""}), "una ruta que no se acepta"),
+def half_a_version() -> bytes:
+    about = about_of(small_pack()) | {"version": "\ud800"}
+    return zipped({**small_pack(), "look.json": json.dumps(about).encode()})
+
+
     "an absolute path": (lambda: zipped({"/etc/u.png": b""}), "una ruta que no se acepta"),
     "a way out inside": (lambda: zipped({"a/../u.png": b""}), "una ruta que no se acepta"),
     "backslashes": (lambda: zipped({"..\\u.png": b""}), "una ruta que no se acepta"),
@@ -149,6 +156,8 @@ def test_the_shape_of_a_pack_is_the_one_that_workers_read() -> None:
 
     assert list(look_files.PICTURES) == list(PICTURES)
     assert {OPTIONAL} == look_files.OPTIONAL
+    "half a letter in the key": (lambda: said({"style": "\ud800"}), "no sirve de clave"),
+    "half a letter in the version": (half_a_version, "sus imágenes son"),
     for name, (bits, colour) in look_files.PICTURES.items():
         kind, channels = PICTURES[name]
         assert (bits, 3 if colour else 1) == (8 * kind().itemsize, channels), name
@@ -162,6 +171,7 @@ def test_a_photo_is_taken_with_its_mask_and_panels() -> None:
     found = photo_in(photo, a_mask(), PANELS, "  Chaqué de día ")
     assert (found.kind, found.cut, found.name) == ("photo", "chaque-de-dia", "Chaqué de día")
     assert found.files == {"photo": photo, "mask.png": a_mask(), "panels.json": PANELS}
+    assert message.encode()
 
 
 def test_a_photo_held_upright_is_measured_upright() -> None:
@@ -211,3 +221,10 @@ def test_a_bad_photo_is_refused_in_words_and_by_its_field(kind: str) -> None:
     assert words in message
     assert caught.value.field == field
     assert told.english(message) not in (None, message)
+    "panels of nothing": ({"panels": b'{"format_version": 1}'}, "panels", "falta panels, scale"),
+    "panels of another photo": ({"panels": json.dumps(PLAN).encode()}, "panels", "proporción"),
+    "a panel that is not there": (
+        {"panels": json.dumps(with_panel(1, grain="back") | OF_THE_PHOTO).encode()},
+        "panels",
+        "panels.json: panel «rsl», grain: remite a «back»",
+    ),

@@ -13,11 +13,15 @@ from models.storage import storage
 from tests.console import Document, done, read, signed_in
 from tests.looks import CUT, forget_uploads, small_pack, uploaded, zipped
 from tests.orders import some_color_id, sql
+from tests.panel_plans import PLAN, with_panel
 from tests.wire import a_photo, rows_of_orders
 from worker.look_maker import LookMaker
 
 AT = "/console/catalogue/looks"
-PANELS = json.dumps({"format_version": 1}).encode()
+OF_THE_PHOTO = {"size_px": [225, 300]}  # as the marks have it, of 96 × 128 px
+PANELS, NO_PANELS = (
+    json.dumps(plan | OF_THE_PHOTO).encode() for plan in (PLAN, with_panel(1, grain="back"))
+)
 
 
 @pytest.fixture
@@ -32,11 +36,13 @@ def upload(browser: httpx.Client, content: bytes) -> httpx.Response:
     return browser.post(f"{AT}/packs", files={"file": ("chaque.zip", content)})
 
 
-def upload_photo(browser: httpx.Client, mask: bytes, name: str = "Frac") -> httpx.Response:
+def upload_photo(
+    browser: httpx.Client, mask: bytes, name: str = "Frac", panels: bytes = PANELS
+) -> httpx.Response:
     files = {
         "photo": ("p.png", a_photo(size=(96, 128))),
         "mask": ("m.png", mask),
-        "panels": ("panels.json", PANELS),
+        "panels": ("panels.json", panels),
     }
     return browser.post(f"{AT}/photos", files=files, data={"name": name})
 
@@ -109,6 +115,10 @@ REFUSED: dict[str, Any] = {
         "El corte «recto» viene con la casa",
     ),
     "another mask": (lambda b: upload_photo(b, a_photo(size=(60, 128))), "deben medir lo mismo"),
+    "no panels": (
+        lambda b: upload_photo(b, a_photo(size=(96, 128)), panels=NO_PANELS),
+        "panels.json: panel «rsl», grain: remite a «back»",
+    ),
     "no name": (lambda b: upload_photo(b, a_photo(size=(96, 128)), " "), "El nombre del corte"),
 }
 
@@ -144,9 +154,9 @@ def test_a_refusal_is_said_in_english_and_the_name_stays_typed(browser: httpx.Cl
 def test_an_upload_that_cannot_be_made_says_why_in_either_language(browser: httpx.Client) -> None:
     assert done(upload_photo(browser, a_grey_mask())) == "look-upload"
     make()
-    assert "panels.json: falta panels, scale" in read(browser, AT).words
+    assert "de la tela de la máscara no está en ningún panel" in read(browser, AT).words
     english = read(browser, f"{AT}?lang=en").words
-    assert "panels.json: lacks panels, scale" in english
+    assert "of the mask's cloth is in no panel" in english
     assert done(browser.post(form(read(browser, AT), "/discard"))) == "look-discard"
     assert "Frac" not in read(browser, AT).words
 
