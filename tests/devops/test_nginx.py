@@ -51,11 +51,11 @@ class Front:
 
 
 def configuration(folder: Path, api: str, plain: int, tls: int) -> str:
-    """The file as it is, with this machine's ports and folders in it. `http2 on` needs nginx 1.25;
-    Debian's 1.22 says the same in the listen line."""
+    """The file as it is, with this machine's ports and folders in it. `http2 on` needs nginx 1.25,
+    `resolve` 1.27.3; Debian's 1.22 says the one in the listen line, and gets an address."""
     changes = {
         "/tmp/": f"{folder}/",  # before any other: the folder may lie in /tmp itself
-        "server api:8000;": f"server {api};",
+        "server api:8000 resolve;": f"server {api};",
         "listen 8080 ": f"listen 127.0.0.1:{plain} ",
         "listen 8443 ssl ": f"listen 127.0.0.1:{tls} ssl http2 ",
         "        http2 on;\n": "",
