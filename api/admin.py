@@ -4,15 +4,15 @@ from collections import Counter
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Query, Request
 
 from api.auth import READ_ORDERS, WRITE_ORDERS, Needs
 from api.catalogue import Limit, Offset, Part
-from api.deps import BaseUrl, OrderId, Transaction
+from api.deps import BaseUrl, OrderId, Transaction, transaction_of
 from api.files import link
 from api.schemas import FamilyCount, GenerationJobRead, GenerationStats, OldStatus
 from api.shop import OLD_STATUS
-from models import audit, generations, history
+from models import audit, doomed, generations, history
 from models.catalogue import Page
 from models.storage import storage
 from models.views import GenerationView
@@ -74,11 +74,13 @@ def read_order(id: OrderId, session: Transaction, base: BaseUrl) -> GenerationJo
 
 
 @router.delete("/{id}", status_code=204, dependencies=MAY_WRITE)
-def delete_order(id: OrderId, session: Transaction) -> None:
-    """Delete the order with its pictures; 204 says that they are gone."""
-    for key in history.delete(session, id):
-        storage().delete(key)
-    audit.record(session, "delete", ("order", str(id)))
+def delete_order(id: OrderId, request: Request) -> None:
+    """Delete the order with its pictures; 204 says that nothing leads to them any more. What the
+    store does not delete now is deleted later."""
+    with transaction_of(request) as session:
+        history.delete(session, id)
+        audit.record(session, "delete", ("order", str(id)))
+    doomed.delete(storage())
 
 
 def _order(base: str, view: GenerationView) -> GenerationJobRead:

@@ -19,7 +19,7 @@ from api.auth import MANAGE_CLIENTS, Needs, Principal
 from api.deps import NEVER_CACHED, BaseUrl, Transaction, transaction_of
 from api.generations import generation_read
 from api.schemas import GenerationRead, Strict
-from models import clients, dossiers, erasures
+from models import clients, doomed, dossiers, erasures
 from models.catalogue import Page
 from models.dossiers import Dossier
 from models.errors import NotFound
@@ -226,4 +226,4 @@ def erase_now(request: Request, id: UUID) -> int:
     """How many objects are left because the store failed; nothing points at them any more."""
     with transaction_of(request) as session:
         erasures.erase(session, id)
-    return erasures.delete_doomed(storage())
+    return doomed.delete(storage())

@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
+from models import doomed, queue
 from models.catalogue import Page
 from models.errors import NotFound
 from models.generations import read_many
@@ -76,6 +77,7 @@ def stats(session: Session) -> list[Row[Any]]:
     return list(session.execute(STATS).all())
 
 
+FINGERPRINTS = text("SELECT fingerprint FROM jobs WHERE generation_id = ANY(:ids)")
 DELETE = text("""
 WITH jobs_gone AS (DELETE FROM jobs WHERE generation_id = :id RETURNING image_id),
      images_gone AS (
@@ -89,11 +91,19 @@ SELECT (SELECT count(*) FROM gone) AS deleted,
 """)
 
 
+def lock_pictures(session: Session, ids: Sequence[UUID]) -> None:
+    """Before looking for what only these orders show: an order that is being answered with one of
+    their pictures is then seen to share it."""
+    queue.lock_fingerprints(session, session.scalars(FINGERPRINTS, {"ids": list(ids)}).all())
+
+
 def delete(session: Session, id: UUID) -> list[str]:
-    """Delete the order, its jobs and the images that no other order shows. Returns their object
-    keys, for the caller to delete before it commits: if that fails, the rows still say what is
-    left to do. Raises NotFound."""
+    """Delete the order, its jobs and the images that no other order shows. Returns the keys of
+    their objects, which are doomed: `doomed.delete` deletes them after the commit, and not before,
+    or a row that comes back would show, to others as well, what is gone. Raises NotFound."""
+    lock_pictures(session, [id])
     deleted, object_keys = session.execute(DELETE, {"id": id}).one()
     if not deleted:
         raise NotFound("No existe ese pedido.")
+    doomed.doom(session, object_keys)
     return list(object_keys)

@@ -290,6 +290,8 @@ def enqueue(session: Executor, jobs: Sequence[NewJob], share_results: bool = Fal
 
     With `share_results`, a picture with the same fingerprint is not rendered twice: where it is
     stored the job is completed at once, where it is being made the job waits for it."""
+    if share_results:
+        lock_fingerprints(session, [job.fingerprint for job in jobs])
     for job in jobs:
         row = _row(job)
         if share_results and _share(session, row):
@@ -318,7 +320,11 @@ def _row(job: NewJob) -> dict[str, Any]:
 
 # --- sharing: → completed at once, or → pending behind a leader -----------------------------------
 
-SAME_FINGERPRINT = text("SELECT pg_advisory_xact_lock(hashtextextended(:fingerprint, 1))")
+# In one order for all, so that of two who want the same ones neither holds what the other lacks.
+SAME_FINGERPRINTS = text("""
+SELECT pg_advisory_xact_lock(hashtextextended(fingerprint, 1))
+  FROM (SELECT DISTINCT unnest(CAST(:fingerprints AS text[])) AS fingerprint ORDER BY 1) in_order
+""")
 ENQUEUE_COMPLETED = text("""
 INSERT INTO jobs (id, generation_id, owner, cut, stage, engine, letter, fingerprint, priority,
                   turn_at, max_attempts, deadline, status, progress, image_id, settled_by,
@@ -339,10 +345,14 @@ SELECT id FROM jobs WHERE claim IS NOT NULL AND fingerprint = :fingerprint
 """)
 
 
+def lock_fingerprints(session: Executor, fingerprints: Sequence[str]) -> None:
+    """Until the transaction ends, nobody else places an order for these pictures, nor deletes one.
+    Two equal orders at once: the second waits here and then finds the first."""
+    session.execute(SAME_FINGERPRINTS, {"fingerprints": list(fingerprints)})
+
+
 def _share(session: Executor, row: dict[str, Any]) -> bool:
     """True when the job was completed from a stored picture; otherwise it may get a leader."""
-    # Two equal orders at once: the second waits here and then finds the first.
-    session.execute(SAME_FINGERPRINT, {"fingerprint": row["fingerprint"]})
     if session.execute(ENQUEUE_COMPLETED, row).one_or_none() is not None:
         return True
     asked = {name: row[name] for name in ("fingerprint", "priority")}

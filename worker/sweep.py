@@ -6,7 +6,7 @@ imports      lists that were uploaded to be imported, and left lying
 looks        look packs that nothing names any more, and what finished ones were made of
 overlays     pictures of uploaded packs that are neither an upload's nor a cut's any more
 old orders   settled before RETENTION_DAYS, with their pictures; off unless that is set
-erased       pictures of erased clients that the store had refused to delete
+doomed       objects whose rows are gone, and that the store has not deleted yet
 """
 
 import logging
@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 from uuid import UUID
 
-from models import erasures, history, look_uploads, packs, retention
+from models import doomed, history, look_uploads, packs, retention
 from models.catalogue import OVERLAY_PREFIX, overlay_of
 from models.database import transaction
 from models.logs import start_logging
@@ -37,8 +37,8 @@ def main() -> None:
         "imports": sweep_imports(storage(), now),
         "looks": sweep_looks(storage(), now),
         "overlays": sweep_overlays(storage(), now),
-        "orders": prune(storage(), now),
-        "doomed_left": erasures.delete_doomed(storage()),
+        "orders": prune(now),
+        "doomed_left": doomed.delete(storage()),
     }
     log.info("swept", extra=done)
 
@@ -92,8 +92,8 @@ def sweep_overlays(store: Storage, now: datetime) -> int:
     return deleted
 
 
-def prune(store: Storage, now: datetime) -> int:
-    """Delete old orders in small transactions; their objects go first, so none is forgotten."""
+def prune(now: datetime) -> int:
+    """Delete old orders in small transactions; their objects are doomed."""
     days = settings().retention_days
     if days is None:
         return 0
@@ -102,8 +102,9 @@ def prune(store: Storage, now: datetime) -> int:
     for _ in range(PRUNE_BATCHES_MAX):
         with transaction() as session:
             batch = retention.old_orders(session, before)
+            history.lock_pictures(session, batch)
             for id in batch:
-                _delete(store, history.delete(session, id))
+                history.delete(session, id)
         deleted += len(batch)
         if not batch:
             break

@@ -9,11 +9,11 @@ from fastapi import APIRouter, Depends, Form, Query, Request, Response
 from pydantic import BaseModel
 
 from api.auth import PLACE_ORDERS, READ_ORDERS, WRITE_ORDERS, Needs, Principal
-from api.deps import OrderId, Transaction
+from api.deps import OrderId, Transaction, transaction_of
 from api.language import told
 from api.pages.charts import day_chart
 from api.pages.console import HOME, STRINGS, back, page
-from models import accounts, audit, catalogue, generations, history, statistics, timeline
+from models import accounts, audit, catalogue, doomed, generations, history, statistics, timeline
 from models.catalogue import Page
 from models.database import Session
 from models.errors import Conflict, InvalidInput, NotFound
@@ -82,20 +82,27 @@ class ManyForm(BaseModel):
 
 
 @router.post("/bulk")
-def change_many(
-    orderer: Orderer, request: Request, session: Transaction, form: Annotated[ManyForm, Form()]
-) -> Response:
+def change_many(orderer: Orderer, request: Request, form: Annotated[ManyForm, Form()]) -> Response:
     """What can be done is, in one transaction; of the others the report says why not."""
     if form.action == "delete":
         orderer.need(WRITE_ORDERS)
-    ids: Sequence[UUID] = form.ids
+    with transaction_of(request) as session:
+        ids = _chosen(session, form)
+        history.lock_pictures(session, ids)
+        report = [_changed(session, id, form.action, orderer) for id in ids]
+    doomed.delete(storage())
+    return page("orders_report", request, orderer, report=report, action=form.action)
+
+
+def _chosen(session: Session, form: ManyForm) -> Sequence[UUID]:
+    """Raises InvalidInput where there are none."""
+    ids: Sequence[UUID] = list(dict.fromkeys(form.ids))
     if form.which == "all":
         wanted = _wanted(form.q, form.status, form.family, form.since)
         ids = history.list_ids(session, Page(ALL_MOST), wanted)
     if not ids:
         raise InvalidInput(STRINGS["orders"]["none_ticked"], "ids")
-    report = [_changed(session, id, form.action, orderer) for id in dict.fromkeys(ids)]
-    return page("orders_report", request, orderer, report=report, action=form.action)
+    return ids
 
 
 def _wanted(q: str, status: str, family: str, since: str) -> history.Wanted:
@@ -172,8 +179,10 @@ def cancel(orderer: Orderer, id: OrderId, session: Transaction) -> Response:
 
 
 @router.post("/{id}/delete")
-def delete(writer: Writer, id: OrderId, session: Transaction) -> Response:
-    _delete(session, id)
+def delete(writer: Writer, id: OrderId, request: Request) -> Response:
+    with transaction_of(request) as session:
+        _delete(session, id)
+    doomed.delete(storage())
     return back(PAGE, "order-delete")
 
 
@@ -189,10 +198,9 @@ def _cancel(session: Session, id: UUID) -> None:
 
 
 def _delete(session: Session, id: UUID) -> None:
-    """With its pictures: rows first, bytes before the commit, so that nothing is forgotten."""
+    """Its pictures are deleted after the commit."""
     view = generations.read(session, id)
-    for key in history.delete(session, id):
-        storage().delete(key)
+    history.delete(session, id)
     audit.record(session, "delete", ("order", str(id)), view.fabric_name, before=_told(view))
 
 

@@ -11,7 +11,7 @@ import httpx
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from models import clients, erasures
+from models import clients, doomed
 from models.database import transaction
 from models.errors import DatabaseUnavailable, StorageError
 from models.storage import FolderStorage, storage
@@ -157,7 +157,7 @@ def test_a_store_that_fails_while_erasing_is_asked_again(
         assert owner.delete(f"{BOOK}/{sofia['id']}").json() == {"objects_left": 1}
     assert owner.get(BOOK).json() == []
     assert len(stored("renders/")) == 1
-    assert erasures.delete_doomed(storage()) == 0
+    assert doomed.delete(storage()) == 0
     assert stored("renders/") == set()
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from models import queue
+from models import doomed, queue
 from models.database import transaction
 from models.errors import StorageError
 from models.storage import FolderStorage, storage
@@ -245,20 +245,34 @@ def test_a_deleted_order_is_gone_with_its_rows_and_its_pictures(
     old_error(owner.delete(f"/admin/generations/{id}"), 404)
 
 
-def test_where_pictures_cannot_be_deleted_the_order_stays_and_can_be_deleted_later(
-    owner: httpx.Client, cloth: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+def test_a_store_that_fails_in_the_middle_leaves_no_order_with_half_of_its_pictures(
+    owner: httpx.Client,
+    cloth: dict[str, Any],
+    work: Callable[[], int],
+    setting: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    id = place(owner, cloth)
-    complete_next()
+    setting(share_results="true")
+    id = place(owner, cloth, cuts=["recto", "cruzado"])
+    work()
+    delete, deleted = FolderStorage.delete, list[str]()
 
-    def refuse(self: FolderStorage, key: str) -> None:
-        raise StorageError("away")
+    def delete_one(self: FolderStorage, key: str) -> None:
+        if deleted:
+            raise StorageError("away")
+        deleted.append(key)
+        delete(self, key)
 
     with monkeypatch.context() as patched:
-        patched.setattr(FolderStorage, "delete", refuse)
-        old_error(owner.delete(f"/admin/generations/{id}"), 503)
-    assert rows_of_orders() == (1, 1)
-    assert owner.delete(f"/admin/generations/{id}").status_code == 204
+        patched.setattr(FolderStorage, "delete", delete_one)
+        assert owner.delete(f"/admin/generations/{id}").status_code == 204
+    assert rows_of_orders() == (0, 0)
+    place(owner, cloth, cuts=["recto", "cruzado"])
+    assert work() == 2
+    for key in sql("SELECT array_agg(object_key) FROM images"):
+        assert storage().get(key)
+    assert sql("SELECT count(*) FROM doomed_objects") == 1
+    assert doomed.delete(storage()) == 0
 
 
 @pytest.mark.parametrize("id", [NOBODYS, "1", "stats2", "%00", "x" * 3000])

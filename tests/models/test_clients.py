@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import Row
 
-from models import clients, dossiers, erasures, lookbooks, retention
+from models import clients, doomed, dossiers, erasures, lookbooks, retention
 from models.catalogue import EditedMeanwhile, Page
 from models.clients import Facts
 from models.database import transaction
@@ -41,7 +41,7 @@ def attach(client: UUID, order: UUID) -> None:
 def erase(client: UUID) -> erasures.Erased:
     with transaction() as session:
         erased = erasures.erase(session, client)
-    assert erasures.delete_doomed(storage()) == 0
+    assert doomed.delete(storage()) == 0
     return erased
 
 
@@ -305,10 +305,10 @@ def test_what_the_store_refuses_to_delete_is_remembered_and_deleted_later() -> N
     one, other = sorted(stored("renders/"))
     with transaction() as session:
         erasures.erase(session, id)
-    assert erasures.delete_doomed(Refusing({other})) == 1
+    assert doomed.delete(Refusing({other})) == 1
     assert sql("SELECT array_agg(object_key) FROM doomed_objects") == [one]
     assert sql("SELECT count(*) FROM clients") == sql("SELECT count(*) FROM images") == 0
-    assert erasures.delete_doomed(storage()) == 0
+    assert doomed.delete(storage()) == 0
     assert stored("renders/") == set()
 
 
@@ -318,7 +318,7 @@ def test_an_erasure_that_does_not_commit_erases_nothing() -> None:
     with transaction() as session:
         erasures.erase(session, id)
         session.rollback()
-    assert erasures.delete_doomed(storage()) == 0
+    assert doomed.delete(storage()) == 0
     assert sql("SELECT count(*) FROM client_looks") == 1
     assert len(stored("renders/")) == 1
 

@@ -6,6 +6,7 @@ from uuid import uuid4
 
 import pytest
 
+from models import doomed
 from models.storage import storage
 from tests.orders import claim, place, sql
 from tests.workers import drape_loop
@@ -101,8 +102,9 @@ def test_old_orders_go_with_their_pictures_only_where_retention_is_set(
     drape_loop().work_once()
     waiting = place()
     sql("UPDATE generations SET created_at = now() - interval '40 days'")
-    assert sweep.prune(storage(), datetime.now(UTC)) == 0
+    assert sweep.prune(datetime.now(UTC)) == 0
     setting(retention_days=30)
-    assert sweep.prune(storage(), datetime.now(UTC)) == 1
+    assert sweep.prune(datetime.now(UTC)) == 1
+    assert doomed.delete(storage()) == 0
     assert keys("renders/") == set()
     assert sql("SELECT id FROM generations") == waiting
