@@ -90,6 +90,7 @@ def progress(session: Session, id: UUID) -> Progress:
 def set_paused(session: Session, id: UUID, paused: bool) -> Progress:
     """Hold what is still pending, or let it go on. Raises NotFound."""
     _bulk(session, id).paused = paused
+    session.flush()  # first: what goes back to waiting meanwhile waits for this row
     session.execute(HOLD, {"id": id, "paused": paused})
     session.execute(queue.NOTIFY)
     return progress(session, id)

@@ -578,11 +578,12 @@ def complete(session: Executor, held: Claim, image: NewImage) -> None:
 # Backoff: exponential, capped, full jitter. Like every move that ends a claim without a picture, it
 # leaves a row in attempts.
 
-# What goes back to waiting does so at once, or with its bulk order where that is paused.
+# What goes back to waiting does so at once, or with its bulk order where that is paused. Whoever is
+# pausing it, or letting it go on, is waited for: he does not see that this job waits again.
 
 HELD = "timestamptz '9999-12-31'"  # where the jobs of a paused bulk order wait for it to go on
-BACK_AT = f"""CASE WHEN EXISTS (SELECT 1 FROM generations g JOIN bulks b ON b.id = g.bulk_id
-                                WHERE g.id = jobs.generation_id AND b.paused)
+BACK_AT = f"""CASE WHEN (SELECT b.paused FROM generations g JOIN bulks b ON b.id = g.bulk_id
+                          WHERE g.id = jobs.generation_id FOR SHARE OF b)
                    THEN {HELD} ELSE clock_timestamp() END"""
 ENDED = """
 WITH held AS (SELECT id, attempts, claim, worker, claimed_at FROM jobs WHERE claim = :claim
@@ -679,8 +680,11 @@ WITH late AS (
     SELECT id FROM jobs WHERE status = 'pending' AND deadline < statement_timestamp()
      LIMIT :batch FOR UPDATE SKIP LOCKED),
 too_late AS (
-    SELECT id FROM jobs WHERE claim IS NOT NULL AND deadline < statement_timestamp()
-     LIMIT :batch FOR UPDATE SKIP LOCKED)
+    SELECT id, attempts, claim, worker, claimed_at FROM jobs
+     WHERE claim IS NOT NULL AND deadline < statement_timestamp()
+     LIMIT :batch FOR UPDATE SKIP LOCKED),
+ended AS (INSERT INTO attempts (job_id, attempt, claim, worker, claimed_at, verb)
+          SELECT id, attempts, claim, worker, claimed_at, 'cancel' FROM too_late)
 UPDATE jobs SET status = CASE WHEN claim IS NULL THEN 'expired' ELSE 'canceled' END,
        settled_at = clock_timestamp(), version = version + 1, claim = NULL, lease_until = NULL,
        leader_id = NULL
@@ -691,10 +695,11 @@ RETURNING jobs.id, status
 
 
 def expire(session: Session) -> list[UUID]:
-    """Take jobs back from workers that went silent, and end orders past their deadline."""
+    """Take jobs back from workers that went silent, end orders past their deadline, and let nobody
+    wait in vain."""
     batch = {"batch": EXPIRE_BATCH}
     moved = [*session.execute(EXPIRE_LEASES, batch), *session.execute(EXPIRE_ORDERS, batch)]
-    _promote(session, [row.id for row in moved if row.status in SETTLED])
+    _notify_if_any(session, PROMOTE_ALL)
     return [row.id for row in moved]
 
 
@@ -723,21 +728,39 @@ def cancel(session: Session, generation_id: UUID) -> int:
     return len(canceled)
 
 
-# --- promote: a leader ended without a picture; its first follower takes its place ----------------
+# --- promote: nobody waits for a picture that will not come, or would come later than his own -----
+# Behind a leader that ended without one, or that waits itself and is held or less urgent: the first
+# of those who wait for it takes its place. Where a leader ends, at once; of all leaders as often as
+# leases are looked at, because a statement that moves a job sees no order that is just being placed
+# behind it. Index jobs_followers.
 
-PROMOTE = text("""
+PROMOTE_SQL = """
 WITH waiting AS (
-    SELECT id, first_value(id) OVER (PARTITION BY leader_id ORDER BY id) AS heir
-      FROM jobs WHERE leader_id = ANY(:leaders) AND status = 'pending')
+    SELECT job.id, job.leader_id,
+           first_value(job.id) OVER (PARTITION BY job.leader_id ORDER BY
+               job.run_at >= '9999-01-01', job.priority DESC, job.id) AS heir
+      FROM jobs job JOIN jobs leader ON leader.id = job.leader_id
+     WHERE job.leader_id {which} AND job.status = 'pending'
+       AND (leader.settled_at IS NOT NULL
+            OR leader.claim IS NULL
+               AND (leader.priority < job.priority
+                    OR leader.run_at >= '9999-01-01' AND job.run_at < '9999-01-01')))
 UPDATE jobs SET leader_id = nullif(heir, jobs.id), version = version + 1
   FROM waiting
- WHERE jobs.id = waiting.id
+ WHERE jobs.id = waiting.id AND jobs.leader_id = waiting.leader_id AND status = 'pending'
 RETURNING jobs.id
-""")
+"""
+PROMOTE = text(PROMOTE_SQL.format(which="= ANY(:leaders)"))
+PROMOTE_ALL = text(PROMOTE_SQL.format(which="IS NOT NULL"))
 
 
 def _promote(session: Executor, leaders: Sequence[UUID]) -> None:
-    if leaders and session.execute(PROMOTE, {"leaders": list(leaders)}).all():
+    if leaders:
+        _notify_if_any(session, PROMOTE, leaders=list(leaders))
+
+
+def _notify_if_any(session: Executor, statement: TextClause, **values: Any) -> None:
+    if session.execute(statement, values).all():
         session.execute(NOTIFY)
 
 

@@ -2,9 +2,11 @@
 
 import re
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -16,6 +18,7 @@ from models.database import Session, engine, transaction
 from models.errors import Conflict, LeaseLost
 from models.generations import QueueFull
 from tests.orders import (
+    BOTH,
     LEASE_SECONDS,
     an_image,
     claim,
@@ -28,6 +31,10 @@ from tests.orders import (
 )
 
 pytestmark = pytest.mark.usefixtures("clean")
+WAITING_FOR_A_LOCK = """
+SELECT count(*) FROM pg_stat_activity
+ WHERE datname = current_database() AND wait_event_type = 'Lock'
+"""
 Move = Callable[[Session, queue.Claim], None]
 SETTLING: dict[str, Move] = {
     "renew": lambda s, h: queue.renew(s, h, LEASE_SECONDS, 50),
@@ -46,6 +53,14 @@ def settle(held: queue.Claim, verb: str) -> None:
 def expire() -> int:
     with transaction() as session:
         return len(queue.expire(session))
+
+
+def until_they_wait(many: int, unless: Callable[[], bool] = lambda: False) -> None:
+    """For a lock: so many of the database's other sessions. The limit only ends a broken test."""
+    ends_at = time.monotonic() + 30
+    while not unless() and sql(WAITING_FOR_A_LOCK) < many:
+        assert time.monotonic() < ends_at
+        time.sleep(0.01)
 
 
 # --- claim ----------------------------------------------------------------------------------------
@@ -286,6 +301,103 @@ def test_nobody_waits_behind_an_equal_job_of_a_bulk_order() -> None:
 
 
 @pytest.mark.usefixtures("_shared")
+@pytest.mark.parametrize("end", ["complete", "fail", "cancel"])
+def test_who_is_placed_behind_a_job_that_is_just_being_settled_does_not_wait_for_ever(
+    end: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = place()
+    held = claim()
+    share = queue._share
+
+    def and_then_it_ends(session: Session, row: dict[str, Any]) -> bool:
+        is_answered = share(session, row)
+        if end == "cancel":
+            with transaction() as other:
+                generations.cancel(other, first)
+        else:
+            settle(held, end)
+        return is_answered
+
+    monkeypatch.setattr(queue, "_share", and_then_it_ends)
+    second = place()
+    expire()
+    assert claim().generation_id == second
+
+
+@pytest.mark.usefixtures("_shared")
+def test_the_most_urgent_of_those_who_wait_takes_the_place_of_their_leader() -> None:
+    first = place(quality="preview")
+    with transaction() as session:
+        bulk = bulks.place(session, "user:1", [some_color_id()], ["recto"], "preview")
+    urgent = place(quality="preview")
+    assert sql("SELECT count(*) FROM jobs WHERE leader_id IS NOT NULL") == 2
+    with transaction() as session:
+        bulks.set_paused(session, bulk, True)
+        generations.cancel(session, first)
+    assert claim().generation_id == urgent
+
+
+@pytest.mark.usefixtures("_shared")
+def test_who_waits_behind_a_bulk_order_that_is_paused_goes_on_without_it() -> None:
+    with transaction() as session:
+        one, other = (
+            bulks.place(session, "user:1", [some_color_id()], ["recto"], "preview") for _ in "12"
+        )
+    with transaction() as session:
+        bulks.set_paused(session, one, True)
+    expire()
+    bulk = "SELECT bulk_id FROM generations WHERE id = :id"
+    assert sql(bulk, id=claim().generation_id) == other
+
+
+@pytest.mark.usefixtures("_shared")
+@pytest.mark.parametrize("end", ["retry", "release", "expire"])
+def test_who_waits_behind_a_bulk_job_that_has_to_wait_again_goes_first(end: str) -> None:
+    with transaction() as session:
+        bulks.place(session, "user:1", [some_color_id()], ["recto"], "preview")
+    held = claim()
+    urgent = place(quality="preview")
+    assert sql("SELECT count(*) FROM jobs WHERE leader_id IS NOT NULL") == 1
+    if end == "expire":
+        let_leases_lapse()
+    else:
+        settle(held, end)
+    expire()
+    assert claim("b").generation_id == urgent
+
+
+@pytest.mark.usefixtures("_shared")
+def test_who_waits_for_a_picture_that_is_on_its_way_goes_on_waiting() -> None:
+    with transaction() as session:
+        bulks.place(session, "user:1", [some_color_id()], ["recto"], "preview")
+    held = claim()
+    urgent = place(quality="preview")
+    same = place(quality="preview")
+    expire()
+    with transaction() as session:
+        assert queue.claim(session, ["drape"], "b", LEASE_SECONDS) is None
+    settle(held, "complete")
+    for id in (urgent, same):
+        assert sql("SELECT status FROM jobs WHERE generation_id = :id", id=id) == "completed"
+
+
+@pytest.mark.usefixtures("_shared")
+def test_neither_of_two_who_order_the_same_cuts_holds_what_the_other_lacks() -> None:
+    place(BOTH, quality="preview")
+    prints = sql("SELECT array_agg(fingerprint ORDER BY fingerprint) FROM jobs")
+    sql("DELETE FROM generations")
+    lock = "SELECT pg_advisory_xact_lock(hashtextextended(:fingerprint, 1))"
+    look = "SELECT pg_try_advisory_xact_lock(hashtextextended(:fingerprint, 1))"
+    with ThreadPoolExecutor() as threads:
+        with transaction() as session:
+            session.execute(text(lock), {"fingerprint": prints[0]})
+            orders = [threads.submit(place, cuts, quality="preview") for cuts in (BOTH, BOTH[::-1])]
+            until_they_wait(2)
+            assert session.scalar(text(look), {"fingerprint": prints[1]})
+        assert len({order.result() for order in orders}) == 2
+
+
+@pytest.mark.usefixtures("_shared")
 def test_a_shared_image_is_deleted_with_its_last_order() -> None:
     first = place()
     settle(claim(), "complete")
@@ -484,6 +596,27 @@ def test_what_comes_back_to_a_paused_bulk_order_waits_with_it(end: str) -> None:
     assert claim().job_id == held.job_id
 
 
+@pytest.mark.parametrize("end", ["expire", "retry", "release"])
+@pytest.mark.parametrize("paused", [True, False])
+def test_what_comes_back_while_its_bulk_order_is_paused_or_goes_on_does_as_the_rest(
+    end: str, paused: bool
+) -> None:
+    with transaction() as session:
+        bulk = bulks.place(session, "user:1", [some_color_id()], ["recto"], "preview")
+    held = claim()
+    with transaction() as session:
+        bulks.set_paused(session, bulk, not paused)
+    if end == "expire":
+        let_leases_lapse()
+    with ThreadPoolExecutor() as threads:
+        with transaction() as session:
+            bulks.set_paused(session, bulk, paused)
+            back = threads.submit(expire) if end == "expire" else threads.submit(settle, held, end)
+            until_they_wait(1, unless=back.done)
+        back.result()
+    assert sql("SELECT run_at > now() + interval '1 year' FROM jobs") is paused
+
+
 def test_a_live_lease_is_left_alone() -> None:
     place()
     held = claim()
@@ -512,6 +645,7 @@ def test_an_order_past_its_deadline_is_canceled_once_it_was_started() -> None:
     sql("UPDATE jobs SET deadline = clock_timestamp() - interval '1 s'")
     assert expire() == 1
     assert job(held).status == "canceled"
+    assert sql("SELECT verb FROM attempts WHERE claim = :claim", claim=held.claim) == "cancel"
     with pytest.raises(LeaseLost):
         settle(held, "complete")
 
