@@ -218,6 +218,11 @@ def _name(name: Any) -> str:
     return found
 
 
+def _shown(found: Any) -> str:
+    """The beginning of something that somebody sent, in letters that can be sent back."""
+    return "".join(one if one.isprintable() else "?" for one in str(found)[:SHOWN_MOST])
+
+
 def _plain(name: str) -> str:
     """«Chaqué de día» → chaque-de-dia"""
     letters = unicodedata.normalize("NFKD", name.lower()).encode("ascii", "ignore").decode()
@@ -230,8 +235,3 @@ def _slug(cut: Any) -> str:
             f"«{_shown(cut)}» no sirve de clave: lleva minúsculas, cifras y guiones.", "name"
         )
     return cut
-def _shown(found: Any) -> str:
-    """The beginning of something that somebody sent, in letters that can be sent back."""
-    return "".join(one if one.isprintable() else "?" for one in str(found)[:SHOWN_MOST])
-
-

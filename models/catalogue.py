@@ -438,18 +438,18 @@ def overlay_key(pack: str, version: str, layer: str) -> str:
     return f"{name}.jpg" if layer else name
 
 
-# --- what the seed adds ---------------------------------------------------------------------------
-
-
-def put_look(session: Session, cut: str, name: str, sort: int, fields: dict[str, Any]) -> None:
-    """Bring the look of this cut to a pack; a new one is active, an old one keeps its name, and one
-    that a merchandiser uploaded is left as it is."""
 def overlay_of(key: str) -> tuple[str, str] | None:
     """The pack and the version that a worker drew; None for a picture of something else."""
     found = OVERLAY_KEY.fullmatch(key)
     return (found["pack"], found["version"]) if found else None
 
 
+# --- what the seed adds ---------------------------------------------------------------------------
+
+
+def put_look(session: Session, cut: str, name: str, sort: int, fields: dict[str, Any]) -> None:
+    """Bring the look of this cut to a pack; a new one is active, an old one keeps its name, and one
+    that a merchandiser uploaded is left as it is."""
     look = session.scalar(select(Look).where(Look.cut == cut))
     if look is not None and look.pack_key is not None:
         return

@@ -72,6 +72,11 @@ def test_the_same_files_are_always_the_same_bundle() -> None:
     assert unbundled(bundled(backwards)) == small_pack()
 
 
+def half_a_version() -> bytes:
+    about = about_of(small_pack()) | {"version": "\ud800"}
+    return zipped({**small_pack(), "look.json": json.dumps(about).encode()})
+
+
 BAD_PACKS: dict[str, tuple[Callable[[], bytes], str]] = {
     "nothing": (lambda: b"", "No pudimos abrir el archivo ZIP."),
     "no zip": (lambda: b"hola" * 100, "No pudimos abrir el archivo ZIP."),
@@ -80,11 +85,6 @@ BAD_PACKS: dict[str, tuple[Callable[[], bytes], str]] = {
     "bombs": (lambda: zipped({"u.png": bytes(20_500_000), "v.png": bytes(20_500_000)}), "pesa"),
     "many files": (lambda: zipped({f"{n}.png": b"" for n in range(40)}), "demasiados archivos"),
     "a way out": (lambda: zipped({"../../etc/u.png": b""}), "una ruta que no se acepta"),
-def half_a_version() -> bytes:
-    about = about_of(small_pack()) | {"version": "\ud800"}
-    return zipped({**small_pack(), "look.json": json.dumps(about).encode()})
-
-
     "an absolute path": (lambda: zipped({"/etc/u.png": b""}), "una ruta que no se acepta"),
     "a way out inside": (lambda: zipped({"a/../u.png": b""}), "una ruta que no se acepta"),
     "backslashes": (lambda: zipped({"..\\u.png": b""}), "una ruta que no se acepta"),
@@ -130,11 +130,26 @@ def half_a_version() -> bytes:
         lambda: with_picture("u.png", small_pack()["shade.png"]),
         "u.png debe ser un PNG gris de 16 bits",
     ),
+    "deep depth": (
+        lambda: zipped({**small_pack(), DEPTH: small_pack()["u.png"]}),
+        "maps/depth.png debe ser un PNG gris de 8 bits",
+    ),
+    "small depth": (lambda: zipped({**small_pack(), DEPTH: a_mask()}), "maps/depth.png mide 96"),
+    "depth elsewhere": (
+        lambda: zipped({"a/b/maps/depth.png": b""}),
+        "una ruta que no se acepta",
+    ),
+    "depth of another": (
+        lambda: zipped({**small_pack(), "a/maps/depth.png": b""}),
+        "no es parte de un look",
+    ),
     "grey": (lambda: with_picture("base.png", small_pack()["shade.png"]), "un PNG RGB de 8 bits"),
     "a bad key": (lambda: said({"style": "../Chaqué"}), "no sirve de clave"),
     "a long key": (lambda: said({"style": "x" * 5000}), "no sirve de clave"),
     "no name": (lambda: said({"name_es": " "}), "El nombre del corte"),
     "an odd name": (lambda: said({"name_es": "a\x00b"}), "El nombre del corte"),
+    "half a letter in the key": (lambda: said({"style": "\ud800"}), "no sirve de clave"),
+    "half a letter in the version": (half_a_version, "sus imágenes son"),
     "half a letter": (lambda: said({"name_es": "\ud800"}), "El nombre del corte"),
 }
 
@@ -148,6 +163,7 @@ def test_a_bad_pack_is_refused_in_words(kind: str) -> None:
     message = str(caught.value)
     assert words in message
     assert len(message) < 300
+    assert message.encode()
     assert told.english(message) not in (None, message)
 
 
@@ -156,8 +172,6 @@ def test_the_shape_of_a_pack_is_the_one_that_workers_read() -> None:
 
     assert list(look_files.PICTURES) == list(PICTURES)
     assert {OPTIONAL} == look_files.OPTIONAL
-    "half a letter in the key": (lambda: said({"style": "\ud800"}), "no sirve de clave"),
-    "half a letter in the version": (half_a_version, "sus imágenes son"),
     for name, (bits, colour) in look_files.PICTURES.items():
         kind, channels = PICTURES[name]
         assert (bits, 3 if colour else 1) == (8 * kind().itemsize, channels), name
@@ -171,7 +185,6 @@ def test_a_photo_is_taken_with_its_mask_and_panels() -> None:
     found = photo_in(photo, a_mask(), PANELS, "  Chaqué de día ")
     assert (found.kind, found.cut, found.name) == ("photo", "chaque-de-dia", "Chaqué de día")
     assert found.files == {"photo": photo, "mask.png": a_mask(), "panels.json": PANELS}
-    assert message.encode()
 
 
 def test_a_photo_held_upright_is_measured_upright() -> None:
@@ -206,6 +219,13 @@ BAD_PHOTOS: dict[str, tuple[dict[str, Any], str, str]] = {
         "panels",
         "panels.json no es un objeto JSON",
     ),
+    "panels of nothing": ({"panels": b'{"format_version": 1}'}, "panels", "falta panels, scale"),
+    "panels of another photo": ({"panels": json.dumps(PLAN).encode()}, "panels", "proporción"),
+    "a panel that is not there": (
+        {"panels": json.dumps(with_panel(1, grain="back") | OF_THE_PHOTO).encode()},
+        "panels",
+        "panels.json: panel «rsl», grain: remite a «back»",
+    ),
     "no name": ({"name": ""}, "name", "El nombre del corte"),
     "a long name": ({"name": "x" * 61}, "name", "El nombre del corte"),
     "signs only": ({"name": "¡¿"}, "name", "no sirve de clave"),
@@ -221,10 +241,3 @@ def test_a_bad_photo_is_refused_in_words_and_by_its_field(kind: str) -> None:
     assert words in message
     assert caught.value.field == field
     assert told.english(message) not in (None, message)
-    "panels of nothing": ({"panels": b'{"format_version": 1}'}, "panels", "falta panels, scale"),
-    "panels of another photo": ({"panels": json.dumps(PLAN).encode()}, "panels", "proporción"),
-    "a panel that is not there": (
-        {"panels": json.dumps(with_panel(1, grain="back") | OF_THE_PHOTO).encode()},
-        "panels",
-        "panels.json: panel «rsl», grain: remite a «back»",
-    ),
