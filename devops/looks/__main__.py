@@ -1,6 +1,11 @@
-"""Build look packs: `python -m devops.looks [STYLE ...]`; or a picture: `... STYLE --look FILE`."""
+"""Build look packs and their depth maps: `python -m devops.looks [STYLE ...]`.
+
+`--depth` adds the depth alone to packs that are there; `STYLE --look FILE` renders a picture.
+"""
 
 import argparse
+import json
+import sys
 import time
 from pathlib import Path
 
@@ -8,11 +13,21 @@ import cv2
 import numpy as np
 
 from devops.looks.body import Body
+from devops.looks.depth import SAMPLES, OtherGeometry, write_depth
 from devops.looks.garment import garment
 from devops.looks.pack import pictures, toned, write_pack
 from devops.looks.piece import Piece
 from devops.looks.size_table import load_size
-from devops.looks.studio import BOUNCE, CLOTH_ALBEDO, VIEW_HEIGHT_CM, Frame, Image, Pass, rendered
+from devops.looks.studio import (
+    BOUNCE,
+    CLOTH_ALBEDO,
+    RENDERER,
+    VIEW_HEIGHT_CM,
+    Frame,
+    Image,
+    Pass,
+    rendered,
+)
 from devops.looks.style import Cut, load_style
 
 HERE = Path(__file__).parent
@@ -22,17 +37,38 @@ STYLES = sorted(path.stem for path in (HERE / "styles").glob("*.toml"))
 
 
 def build(name: str, folder: Path, frame: Frame) -> None:
-    """Render the three passes of a style and write its pack."""
+    """Render the passes of a style and write its pack and depth."""
     start = time.monotonic()
     cut = _cut(name)
     pieces = garment(cut)
     white, black = _beauty(pieces, frame)
-    double = Frame(2 * frame.width, 2 * frame.height, 1)
-    data = np.zeros((double.height, double.width, 3), np.float32)
-    data[_part_of(double)] = _figure(pieces, "data", double)
+    data = _measured(pieces, "data", frame, 2)
     images = pictures(white, black, data, albedo=CLOTH_ALBEDO["white"], bounce=BOUNCE)
     write_pack(folder / name, cut.style, images, frame.height / VIEW_HEIGHT_CM)
+    _add_depth(pieces, folder / name, frame)
     print(f"{folder / name}: {time.monotonic() - start:.0f} s", flush=True)
+
+
+def build_depth(name: str, folder: Path) -> None:
+    """The depth of a pack that is there, of its own size. Raises OtherGeometry."""
+    about = json.loads((folder / name / "look.json").read_text(encoding="utf-8"))
+    width, height = about["size_px"]
+    _add_depth(garment(_cut(name)), folder / name, Frame(width, height, 1))
+
+
+def _add_depth(pieces: list[Piece], folder: Path, frame: Frame) -> None:
+    fine = _measured(pieces, "disparity", frame, SAMPLES)
+    mean = cv2.resize(fine, (frame.width, frame.height), interpolation=cv2.INTER_AREA)
+    depth = write_depth(folder, np.asarray(mean, np.float32), RENDERER)
+    print(f"{folder}: {depth.nearest_cm:.1f} to {depth.farthest_cm:.1f} cm away", flush=True)
+
+
+def _measured(pieces: list[Piece], kind: Pass, frame: Frame, times: int) -> Image:
+    """A pass of numbers, so many times as large."""
+    large = Frame(times * frame.width, times * frame.height, 1)
+    numbers = np.zeros((large.height, large.width, 3), np.float32)
+    numbers[_part_of(large)] = _figure(pieces, kind, large)
+    return numbers
 
 
 def _beauty(pieces: list[Piece], frame: Frame) -> tuple[Image, Image]:
@@ -92,6 +128,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=HERE.parents[1] / "assets" / "looks")
     parser.add_argument("--width", type=int, default=1024, help="the height is half as much again")
     parser.add_argument("--samples", type=int, default=3, help="per pixel of a beauty pass")
+    parser.add_argument("--depth", action="store_true", help="only add the depth to packs there")
     parser.add_argument("--look", type=Path, help="render a PNG in grey instead of a pack")
     parser.add_argument("--part", type=_part, help="of it: left,top,right,bottom from 0 to 1")
     asked = parser.parse_args()
@@ -101,9 +138,14 @@ def main() -> None:
     for name in asked.styles or STYLES:
         if asked.look:
             look(name, asked.look, frame)
+        elif asked.depth:
+            build_depth(name, asked.out)
         else:
             build(name, asked.out, frame)
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except OtherGeometry as error:
+        sys.exit(str(error))

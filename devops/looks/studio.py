@@ -17,8 +17,10 @@ from numpy.typing import NDArray
 
 from devops.looks.piece import Piece
 
-Pass = Literal["white", "black", "grey", "room", "data"]
-Image = NDArray[np.float32]  # (height, width, 3), RGB or (u, v, panel)
+Pass = Literal["white", "black", "grey", "room", "data", "disparity"]
+MEASURES = ("data", "disparity")  # passes of numbers, not of light
+RENDERER = f"Blender {bpy.app.version_string} Cycles"
+Image = NDArray[np.float32]  # (height, width, 3), RGB or (u, v, panel) or (1 / cm, figure, cloth)
 Surface = Callable[[Any], Any]  # node tree → shader socket
 Colour = tuple[float, float, float]
 
@@ -45,17 +47,18 @@ class Frame:
 
 
 def rendered(pieces: Sequence[Piece], kind: Pass, frame: Frame) -> Image:
-    """One pass in linear light; the data pass is point-sampled: u cm, v cm, panel."""
+    """One pass in linear light. Passes of numbers are point-sampled and 0 where nothing stands:
+    data is u cm, v cm, panel; disparity is 1 / cm from the camera's plane, 1, and 1 on cloth."""
     bpy.ops.wm.read_factory_settings(use_empty=True)
     scene = bpy.context.scene
     materials = _materials(kind)
     for piece in pieces:
         _add(scene, piece, materials[piece.material])
     _camera(scene)
-    if kind != "data":
+    if kind not in MEASURES:
         _backdrop()
         _lamps(scene)
-    _configure(scene, frame, data=kind == "data")
+    _configure(scene, frame, data=kind in MEASURES)
     with tempfile.TemporaryDirectory() as folder:
         scene.render.filepath = str(Path(folder) / "pass.exr")
         bpy.ops.render.render(write_still=True)
@@ -74,8 +77,8 @@ def _pixels(path: str) -> Image:
 
 
 def _materials(kind: Pass) -> dict[str, Any]:
-    if kind == "data":
-        data = _material("data", _emission)
+    if kind in MEASURES:
+        data = _material("data", _emission if kind == "data" else _disparity)
         names = ("cloth", "satin", "shirt", "horn", "dark", "linen", "metal", "silk")
         return dict.fromkeys(names, data)
     grey = CLOTH_ALBEDO[kind]
@@ -170,6 +173,26 @@ def _emission(tree: Any) -> Any:
     place, emission = tree.nodes.new("ShaderNodeAttribute"), tree.nodes.new("ShaderNodeEmission")
     place.attribute_name = "data"
     tree.links.new(place.outputs["Vector"], emission.inputs["Color"])
+    return emission.outputs[0]
+
+
+def _disparity(tree: Any) -> Any:
+    camera, inverse = tree.nodes.new("ShaderNodeCameraData"), tree.nodes.new("ShaderNodeMath")
+    inverse.operation = "DIVIDE"
+    inverse.inputs[0].default_value = UNITS_PER_CM
+    tree.links.new(camera.outputs["View Z Depth"], inverse.inputs[1])
+    place, parts = tree.nodes.new("ShaderNodeAttribute"), tree.nodes.new("ShaderNodeSeparateXYZ")
+    place.attribute_name = "data"
+    tree.links.new(place.outputs["Vector"], parts.inputs[0])
+    cloth, numbers = tree.nodes.new("ShaderNodeMath"), tree.nodes.new("ShaderNodeCombineXYZ")
+    cloth.operation = "GREATER_THAN"
+    cloth.inputs[1].default_value = 0.5
+    tree.links.new(parts.outputs["Z"], cloth.inputs[0])
+    tree.links.new(inverse.outputs[0], numbers.inputs["X"])
+    numbers.inputs["Y"].default_value = 1
+    tree.links.new(cloth.outputs[0], numbers.inputs["Z"])
+    emission = tree.nodes.new("ShaderNodeEmission")
+    tree.links.new(numbers.outputs[0], emission.inputs["Color"])
     return emission.outputs[0]
 
 

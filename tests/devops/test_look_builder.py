@@ -6,12 +6,14 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from devops.looks.body import Z_MIN, Z_STEP, Body
 from devops.looks.curves import arc_lengths, resample, spline
+from devops.looks.depth import FARTHEST, OtherGeometry, depth_of, write_depth
 from devops.looks.folds import RIPPLE, creased, noise_field
 from devops.looks.pack import KEY_LIGHT, described, grown, pictures, representative, write_pack
 from devops.looks.panels import PANEL, PANEL_NAMES, panel_of
@@ -197,3 +199,82 @@ def test_what_look_json_tells_of_the_panels_covers_every_panel(style: Style) -> 
     about = described(style, "0" * 16, (1024, 1536), 12.19)
     assert {int(number) for number in about["panels"]} == set(PANEL_NAMES)
     assert about["format_version"] == 1
+
+
+# --- the depth ------------------------------------------------------------------------------------
+
+
+def disparity(size_px: tuple[int, int] = (24, 16), from_cm: float = 500) -> NDArray[Any]:
+    """Of the passes' left front, a slope from there to 20 cm further; its last column is half
+    backdrop."""
+    height, width = size_px
+    figure = np.zeros((height, width), np.float32)
+    figure[:, : width // 2] = 1
+    per_cm = np.zeros_like(figure)
+    per_cm[:, : width // 2] = 1 / np.linspace(from_cm, from_cm + 20, width // 2)
+    seen = np.stack([per_cm, figure, figure], -1)
+    seen[:, width // 2 - 1] *= 0.5
+    return seen
+
+
+def test_near_is_white_far_is_dark_and_the_backdrop_is_black() -> None:
+    depth = depth_of(disparity())
+    row = depth.levels[0].astype(int)
+    assert (row[0], row[6], row[8:].max()) == (255, FARTHEST, 0)
+    assert (np.diff(row[:8]) < 0).all()
+    assert row[7] == pytest.approx(FARTHEST / 2, abs=FARTHEST / 2 - 1)  # a rim between the two
+    assert depth.nearest_cm == pytest.approx(500, abs=0.01)
+    assert depth.farthest_cm == pytest.approx(500 + 20 * 6 / 7, abs=0.01)
+
+
+def test_levels_are_linear_in_disparity_not_in_distance() -> None:
+    seen = disparity(from_cm=20)  # near enough that the two differ
+    per_cm = seen[0, :7, 0]
+    share = (per_cm - per_cm[-1]) / np.ptp(per_cm)
+    expected = FARTHEST + (255 - FARTHEST) * share
+    assert depth_of(seen).levels[0, :7] == pytest.approx(expected, abs=0.51)
+    assert depth_of(seen).levels[0, 3] < (255 + FARTHEST) / 2 - 15  # halfway in distance
+
+
+def test_the_few_places_that_turn_away_do_not_take_the_range() -> None:
+    seen = np.repeat(disparity(), 10, 0)
+    seen[0, :, 0] = seen[0, :, 1] / 900
+    depth = depth_of(seen)
+    assert depth.farthest_cm < 530
+    assert (depth.levels[0, :7] == FARTHEST).all()
+    assert np.array_equal(depth.levels[1:], np.repeat(depth_of(disparity()).levels, 10, 0)[1:])
+
+
+@pytest.fixture
+def small_pack(tmp_path: Path, style: Style) -> Path:
+    images = pictures(*passes(), albedo=ALBEDO, bounce=0.12)
+    write_pack(tmp_path / "recto", style, images, 12.19)
+    return tmp_path / "recto"
+
+
+def test_depth_is_added_to_a_pack_and_beside_its_other_maps(small_pack: Path) -> None:
+    before = {path.name: path.read_bytes() for path in small_pack.iterdir()}
+    (small_pack / "maps").mkdir()
+    (small_pack / "maps" / "maps.json").write_text('{"edges": {"maker": "any"}}')
+    seen = disparity()
+    seen[:, 7] = seen[:, 6]  # the pack's cloth ends at a whole pixel
+    depth = write_depth(small_pack, seen, "Blender")
+    stored = cv2.imread(str(small_pack / "maps" / "depth.png"), cv2.IMREAD_UNCHANGED)
+    about = json.loads((small_pack / "maps" / "maps.json").read_text())
+    assert stored is not None
+    assert np.array_equal(stored, depth.levels)
+    assert about["edges"] == {"maker": "any"}
+    assert about["depth"]["look_version"] == load_look(small_pack).version
+    assert (about["depth"]["maker"], about["depth"]["nearest_cm"]) == ("Blender", 500.0)
+    assert before == {p.name: p.read_bytes() for p in small_pack.iterdir() if p.is_file()}
+
+
+@pytest.mark.parametrize("moved", [1, 3])
+def test_the_depth_of_another_geometry_is_refused(small_pack: Path, moved: int) -> None:
+    seen = disparity()
+    seen[:, 7] = seen[:, 6]
+    with pytest.raises(OtherGeometry, match="recto"):
+        write_depth(small_pack, np.roll(seen, moved, 1), "Blender")
+    with pytest.raises(OtherGeometry):
+        write_depth(small_pack, seen[:-2], "Blender")
+    assert not (small_pack / "maps").exists()
