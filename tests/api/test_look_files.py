@@ -130,19 +130,6 @@ BAD_PACKS: dict[str, tuple[Callable[[], bytes], str]] = {
         lambda: with_picture("u.png", small_pack()["shade.png"]),
         "u.png debe ser un PNG gris de 16 bits",
     ),
-    "deep depth": (
-        lambda: zipped({**small_pack(), DEPTH: small_pack()["u.png"]}),
-        "maps/depth.png debe ser un PNG gris de 8 bits",
-    ),
-    "small depth": (lambda: zipped({**small_pack(), DEPTH: a_mask()}), "maps/depth.png mide 96"),
-    "depth elsewhere": (
-        lambda: zipped({"a/b/maps/depth.png": b""}),
-        "una ruta que no se acepta",
-    ),
-    "depth of another": (
-        lambda: zipped({**small_pack(), "a/maps/depth.png": b""}),
-        "no es parte de un look",
-    ),
     "grey": (lambda: with_picture("base.png", small_pack()["shade.png"]), "un PNG RGB de 8 bits"),
     "a bad key": (lambda: said({"style": "../Chaqué"}), "no sirve de clave"),
     "a long key": (lambda: said({"style": "x" * 5000}), "no sirve de clave"),
