@@ -4,8 +4,8 @@ In the form that depth ControlNets were trained on, which is MiDaS's as controln
 bits, linear in disparity (1 / distance), near is white, normalised over the picture. MiDaS knows
 disparity up to a scale and a shift only (Ranftl et al. 2020, arXiv 1907.01341), so the backdrop may
 be moved: the studio's stands a metre behind and would take three quarters of the range. Here it
-stands just behind the figure, at 0, and the figure is left FARTHEST to 255. What of it turns away
-to its silhouette, a hundredth, would take half of that: it is cut off, as ZoeDepth's annotator does.
+stands just behind the figure, at 0, and the figure is left FARTHEST to 255. The hundredth of it
+that turns away most would take half of that: it is cut off, as ZoeDepth's annotator does.
 """
 
 import json
