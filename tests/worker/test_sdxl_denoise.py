@@ -2,7 +2,9 @@
 
 import math
 import warnings
+from dataclasses import replace
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 import torch
@@ -14,6 +16,7 @@ from worker.engines import Order
 from worker.engines.sdxl_denoise import (
     Scene,
     Step,
+    _paced,
     advanced,
     predicted_noise,
     schedule,
@@ -153,6 +156,44 @@ class hooked:  # noqa: N801 (reads as a verb)
 
     def __exit__(self, *_: object) -> None:
         self._hook.remove()
+
+
+def test_a_cut_is_led_by_its_own_look_whoever_is_painted_beside_it() -> None:
+    """ControlNet-Union's fusing transformer attends along the batch: here, to the last bit, not."""
+    engine = inpaint_engine()
+    orders = [Order(letter(look), None) for look in ("recto", "cruzado")]
+    drapes = [engine._drape.render(order.letter, None, lambda _: None) for order in orders]
+    scene = engine._scene(orders, drapes, [engine._stands[order.letter.look] for order in orders])
+    maps = {name: torch.cat([both[:1], 1 - both[1:]]) for name, both in scene.maps.items()}
+    step = steps_of(RECIPE)[0]
+    with torch.inference_mode():
+        first, other = (
+            predicted_noise(engine.pipeline, RECIPE, each, scene.noise, step)
+            for each in (scene, replace(scene, maps=maps))
+        )
+    assert torch.equal(first[0], other[0])
+    assert not torch.equal(first[1], other[1])
+
+
+def test_a_card_is_never_asked_for_more_than_two_steps_at_once() -> None:
+    told: list[tuple[str, int]] = []
+
+    class End:
+        def __init__(self, blocking: bool) -> None:
+            self.number = sum(what == "begun" for what, _ in told) - 1
+
+        def record(self) -> None:
+            told.append(("asked for", self.number))
+
+        def synchronize(self) -> None:
+            told.append(("waited for", self.number))
+
+    with patch("torch.cuda.Event", End):
+        for step in _paced(steps_of(RECIPE), torch.device("cuda")):
+            told.append(("begun", step.number))
+    for number in range(2, RECIPE.steps):
+        assert told.index(("waited for", number - 2)) < told.index(("begun", number))
+        assert told.index(("begun", number - 1)) < told.index(("waited for", number - 2))
 
 
 def test_an_attention_that_no_longer_sees_the_swatch_is_noticed() -> None:

@@ -51,9 +51,40 @@ def test_a_job_that_fits_in_between_makes_good(told_to_stop: list[int]) -> None:
     assert told_to_stop == []
 
 
-def test_other_errors_pass_through() -> None:
+@pytest.mark.parametrize(
+    "message",
+    [
+        "cuDNN error: CUDNN_STATUS_ALLOC_FAILED",
+        "cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED",
+        "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
+        "CUDA error: out of memory",
+    ],
+)
+def test_memory_that_a_library_or_the_driver_lacks_is_memory(message: str) -> None:
+    def lacking() -> str:
+        raise RuntimeError(message)
+
+    assert Ladder().first_that_fits([lacking, lambda: "small"]) == "small"
+
+
+def test_a_card_that_failed_stops_the_worker_at_once(told_to_stop: list[int]) -> None:
+    def faulty() -> str:
+        raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
+
+    with pytest.raises(EngineFailed) as raised:
+        Ladder().first_that_fits([faulty, lambda: "never"])
+    assert raised.value.retryable
+    assert told_to_stop == [signal.SIGTERM]
+
+
+def test_other_errors_pass_through(told_to_stop: list[int]) -> None:
     def cancelled() -> str:
         raise KeyError("cancelled")
 
-    with pytest.raises(KeyError):
-        Ladder().first_that_fits([cancelled, lambda: "never"])
+    def mistaken() -> str:
+        raise RuntimeError("shapes do not match")
+
+    for way, error in ((cancelled, KeyError), (mistaken, RuntimeError)):
+        with pytest.raises(error):
+            Ladder().first_that_fits([way, lambda: "never"])
+    assert told_to_stop == []

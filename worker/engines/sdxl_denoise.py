@@ -7,9 +7,13 @@ Lu et al. 2022, arXiv 2211.01095, without noise after the first. Sigmas: Karras 
 """
 
 import math
-from collections.abc import Callable
+from bisect import bisect_left
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import accumulate
+from operator import mul
 from typing import Any
 
 import torch
@@ -61,7 +65,7 @@ def denoise(
         steps = steps_of(recipe)
         x = scene.known + steps[0].sigma * scene.noise  # (B, 4, h, w)
         clean_before: torch.Tensor | None = None
-        for step in steps:
+        for step in _paced(steps, pipeline.device):
             tick(step.number / len(steps))
             held = scene.freedom < 1 - step.number / len(steps)  # (B, 1, h, w) not yet free
             x = torch.where(held, scene.known + step.sigma * scene.noise, x)
@@ -73,6 +77,19 @@ def denoise(
                 seen(step.number, clean)
         tick(1.0)
         return torch.where(scene.freedom > 0, x, scene.known)
+
+
+def _paced(steps: list[Step], device: torch.device) -> Iterator[Step]:
+    """The steps, each when a card has done the last but one: it always has one to go on with, and
+    no more. So progress that is told is near the truth, and a cancelled order stops soon."""
+    asked: deque[torch.cuda.Event] = deque()
+    for step in steps:
+        if len(asked) > 1:
+            asked.popleft().synchronize()
+        yield step
+        if device.type == "cuda":
+            asked.append(torch.cuda.Event(blocking=True))
+            asked[-1].record()
 
 
 def predicted_noise(
@@ -103,14 +120,22 @@ def conditions(pipeline: Pipeline, scene: Scene, painter: Painter, rows: slice) 
     cuts, words = len(scene.known), painter.words
     height, width = (side * pipeline.cell_px for side in scene.known.shape[-2:])
     ends = [[height, width]] * 2 if words.aesthetic is None else [[s] for s in words.aesthetic]
-    sizes = torch.tensor([[height, width, 0, 0, *end] for end in ends], dtype=pipeline.dtype)
+    sizes = [_numbers([height, width, 0, 0, *end], pipeline) for end in ends[rows]]
     return {
         "encoder_hidden_states": words.tokens[rows].repeat_interleave(cuts, 0),
         "added_cond_kwargs": {
             "text_embeds": words.pooled[rows].repeat_interleave(cuts, 0),  # (R x B, 1280)
-            "time_ids": sizes[rows].repeat_interleave(cuts, 0).to(pipeline.device),  # (R x B, 6)
+            "time_ids": torch.stack(sizes).repeat_interleave(cuts, 0),  # (R x B, 6)
         },
     }
+
+
+def _numbers(values: Sequence[float], pipeline: Pipeline) -> torch.Tensor:
+    """Filled in on the device: to copy them there would wait for all that it has yet to do."""
+    filled = torch.zeros(len(values), device=pipeline.device, dtype=pipeline.dtype)
+    for number, value in enumerate(values):
+        filled[number].fill_(value)
+    return filled
 
 
 def residuals(
@@ -120,29 +145,65 @@ def residuals(
     latents: torch.Tensor,
     asked: dict[str, Any],
 ) -> dict[str, Any]:
-    """What ControlNet-Union adds to the UNet's down blocks and middle: all maps in one call."""
+    """What ControlNet-Union adds to the UNet's down blocks and middle: all maps in one call, and a
+    call for each cut. Its fusing transformer attends along the batch, as it was trained: cuts that
+    are asked about together would each be led by the other's look."""
+    cuts = len(scene.known)
+    answers = [
+        _residuals_of_cut(pipeline, controls, scene, _of_cut(asked, cut, cuts), latents, cut)
+        for cut in range(cuts)
+    ]
+    together = [_rows_first(parts) for parts in zip(*answers, strict=True)]
+    return {
+        "down_block_additional_residuals": together[:-1],
+        "mid_block_additional_residual": together[-1],
+    }
+
+
+def _residuals_of_cut(
+    pipeline: Pipeline,
+    controls: dict[str, float],
+    scene: Scene,
+    asked: dict[str, Any],
+    latents: torch.Tensor,
+    cut: int,
+) -> list[torch.Tensor]:
+    """Each (R, channels, cells, cells): of the down blocks, then of the middle."""
     if pipeline.control is None:
         raise EngineFailed("the recipe controls, but no ControlNet is loaded")
-    modes = [MODES[name] for name in controls]
-    chosen = torch.zeros(len(latents), pipeline.control.config.num_control_type)
-    chosen[:, modes] = 1
     rows = len(latents) // len(scene.known)
+    modes = [MODES[name] for name in controls]
+    kinds = int(pipeline.control.config.num_control_type)
+    chosen = _numbers([float(kind in modes) for kind in range(kinds)], pipeline)
+    maps = [scene.maps[name][cut, None].to(pipeline.dtype) for name in controls]
     down, middle = pipeline.control(
-        latents,
+        latents[cut :: len(scene.known)],
         **asked,
-        controlnet_cond=[
-            scene.maps[name].to(pipeline.dtype).repeat(rows, 1, 1, 1) for name in controls
-        ],  # of (R x B, 3, H, W)
-        control_type=chosen.to(pipeline.device, pipeline.dtype),
+        controlnet_cond=[each.expand(rows, -1, -1, -1) for each in maps],  # of (R, 3, H, W)
+        control_type=chosen.expand(rows, -1),
         control_type_idx=modes,
         conditioning_scale=list(controls.values()),
         return_dict=False,
     )
-    return {"down_block_additional_residuals": down, "mid_block_additional_residual": middle}
+    return [*down, middle]
+
+
+def _of_cut(asked: dict[str, Any], cut: int, cuts: int) -> dict[str, Any]:
+    """What is asked about one cut, of all that is asked about (R x B)."""
+    added = {name: each[cut::cuts] for name, each in asked["added_cond_kwargs"].items()}
+    words = asked["encoder_hidden_states"][cut::cuts]
+    return asked | {"encoder_hidden_states": words, "added_cond_kwargs": added}
+
+
+def _rows_first(parts: Sequence[torch.Tensor]) -> torch.Tensor:
+    """B tensors of R rows, as one of (R x B)."""
+    if len(parts) == 1:
+        return parts[0]
+    return torch.cat([part[row, None] for row in range(len(parts[0])) for part in parts])
 
 
 def _moment(pipeline: Pipeline, step: Step) -> torch.Tensor:
-    return torch.tensor(step.time, dtype=torch.float32, device=pipeline.device)
+    return torch.full((), step.time, dtype=torch.float32, device=pipeline.device)
 
 
 def _with_mask(latents: torch.Tensor, scene: Scene) -> torch.Tensor:
@@ -194,16 +255,16 @@ def schedule(strength: float, steps: int) -> list[float]:
 
 def timestep_of(sigma: float) -> float:
     """The training timestep with this noise, interpolated in log sigma."""
-    logs = torch.tensor([math.log(trained) for trained in _trained_sigmas()], dtype=torch.float64)
-    at = math.log(sigma)
-    above = int(torch.searchsorted(logs, at).clamp(1, len(logs) - 1))
-    low, high = float(logs[above - 1]), float(logs[above])
-    return above - 1 + min(1.0, max(0.0, (at - low) / (high - low)))
+    trained = _trained_sigmas()
+    above = min(max(1, bisect_left(trained, sigma)), len(trained) - 1)
+    low, high = math.log(trained[above - 1]), math.log(trained[above])
+    return above - 1 + min(1.0, max(0.0, (math.log(sigma) - low) / (high - low)))
 
 
 @lru_cache
 def _trained_sigmas() -> tuple[float, ...]:
     """Sigma of each of the 1000 training timesteps, rising from 0.029 to 14.6."""
-    roots = torch.linspace(BETAS[0] ** 0.5, BETAS[1] ** 0.5, TRAINING_STEPS, dtype=torch.float64)
-    kept = torch.cumprod(1 - roots**2, 0)
-    return tuple((((1 - kept) / kept) ** 0.5).tolist())
+    first, last = (beta**0.5 for beta in BETAS)
+    roots = [first + (last - first) * n / (TRAINING_STEPS - 1) for n in range(TRAINING_STEPS)]
+    kept = accumulate((1 - root**2 for root in roots), mul)
+    return tuple(((1 - share) / share) ** 0.5 for share in kept)

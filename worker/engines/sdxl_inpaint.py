@@ -193,7 +193,7 @@ class SdxlInpaintEngine:
     ) -> Scene:
         pipeline, size_px = self.pipeline, self.recipe.size_px
         parts = [scaled(s.box.of(d.picture), size_px) for s, d in zip(stands, drapes, strict=True)]
-        pictures = torch.cat([_tensor_of(part) for part in parts])  # (B, 3, H, W) RGB 0..1
+        pictures = torch.cat([_tensor_of(p, pipeline.device) for p in parts])  # (B, 3, H, W)
         free = torch.cat([self._freedom(stand) for stand in stands]).to(pipeline.device)
         with torch.inference_mode():
             known = pipeline.encode(2 * pictures - 1)
@@ -300,16 +300,20 @@ def _noise(orders: Sequence[Order], known: torch.Tensor) -> torch.Tensor:
     )
 
 
-def _tensor_of(part: NDArray[np.uint8]) -> torch.Tensor:
-    """(H, W, 3) BGR levels to (1, 3, H, W) RGB 0..1."""
+def _tensor_of(part: NDArray[np.uint8], device: torch.device) -> torch.Tensor:
+    """(H, W, 3) BGR levels to (1, 3, H, W) RGB 0..1, on the device: levels are small to copy."""
     rgb = cv2.cvtColor(part, cv2.COLOR_BGR2RGB)
-    return torch.from_numpy(rgb).permute(2, 0, 1)[None].float() / 255
+    return torch.from_numpy(rgb).to(device).permute(2, 0, 1)[None].float() / 255
 
 
 def _pictures_of(pipeline: Pipeline, latents: torch.Tensor) -> list[Floats]:
-    """Decode to (H, W, 3) BGR 0..1 each. Raises EngineFailed for latents that are not numbers."""
+    """Decode to (H, W, 3) BGR 0..1 each."""
     with torch.inference_mode():
-        pictures = pipeline.decode(latents).float() / 2 + 0.5
+        return _off_the_card(pipeline.decode(latents).float() / 2 + 0.5)
+
+
+def _off_the_card(pictures: torch.Tensor) -> list[Floats]:
+    """From (B, 3, H, W) RGB, about 0..1. Raises EngineFailed for what is not a number."""
     if not bool(torch.isfinite(pictures).all()):
         raise EngineFailed("El dibujo no salió: la red dio valores que no son números.")
     return list(pictures.clamp(0, 1).permute(0, 2, 3, 1).cpu().numpy()[..., ::-1].copy())

@@ -24,6 +24,7 @@ from transformers import (
     CLIPTextModel,
     CLIPTextModelWithProjection,
     CLIPTokenizer,
+    CLIPVisionModelWithProjection,
 )
 from transformers.utils import logging as transformers_logging
 
@@ -71,9 +72,11 @@ class Pipeline:
         """Picture pixels per latent cell, each way: 8."""
         return int(2 ** (len(self.vae.config.block_out_channels) - 1))
 
-    def encode(self, picture: torch.Tensor) -> torch.Tensor:
-        """(B, 3, H, W) in -1..1 to latents (B, 4, H / cell, W / cell), the distribution's mode."""
-        latents = self.vae.encode(picture.to(self.device, self.dtype)).latent_dist.mode()
+    def encode(self, pictures: torch.Tensor) -> torch.Tensor:
+        """(B, 3, H, W) in -1..1 to latents (B, 4, H / cell, W / cell), the distribution's mode; one
+        picture at a time, as in `decode`."""
+        pictures = pictures.to(self.device, self.dtype)
+        latents = torch.cat([self.vae.encode(one[None]).latent_dist.mode() for one in pictures])
         return (latents * self.vae.config.scaling_factor).float()
 
     def decode(self, latents: torch.Tensor) -> torch.Tensor:
@@ -82,9 +85,12 @@ class Pipeline:
         return torch.cat([self.vae.decode(one[None], return_dict=False)[0] for one in scaled])
 
 
-def load(recipe: Recipe, shelf: Shelf) -> Pipeline:
-    """Load what the recipe uses. Raises EngineFailed when the swatch would not be seen."""
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+def load(recipe: Recipe, shelf: Shelf, device: torch.device | None = None) -> Pipeline:
+    """Load what the recipe uses, onto the card if there is one: half precision there, else float32.
+
+    Raises EngineFailed when the swatch would not be seen, or a weight is not in its file.
+    """
+    device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
     dtype = torch.float16 if device.type == "cuda" else torch.float32
     _make_repeatable()
     _hush()
@@ -128,30 +134,20 @@ class _Loader:
 
     def __init__(self, shelf: Shelf, dtype: torch.dtype) -> None:
         self._shelf = shelf
-        self._how = {"local_files_only": True, "use_safetensors": True, "torch_dtype": dtype}
+        self._dtype = dtype
 
     def unet(self, name: str) -> Any:
-        folder = self._shelf.folder(self._shelf.named(name).id)
-        return UNet2DConditionModel.from_pretrained(
-            folder, subfolder="unet", variant="fp16", **self._how
-        )
+        weights_id = self._shelf.named(name).id
+        return self._network(UNet2DConditionModel, weights_id, "unet", variant="fp16")
 
     def control(self) -> Any:
-        return ControlNetUnionModel.from_pretrained(
-            self._shelf.folder("control-union"), **self._how
-        )
+        return self._network(ControlNetUnionModel, "control-union")
 
     def stock(self, recipe: Recipe) -> Any:
         """The library's own pipeline: it reads the prompt and loads the IP-Adapter, no more."""
         base = self._shelf.folder("sdxl-base")
         parts = {
-            name: kind.from_pretrained(
-                base,
-                subfolder=name,
-                variant="fp16",
-                local_files_only=True,
-                dtype=self._how["torch_dtype"],
-            )
+            name: self._network(kind, "sdxl-base", name, variant="fp16")
             for name, kind in (
                 ("text_encoder", CLIPTextModel),
                 ("text_encoder_2", CLIPTextModelWithProjection),
@@ -159,13 +155,33 @@ class _Loader:
         }
         for name in ("tokenizer", "tokenizer_2"):
             parts[name] = CLIPTokenizer.from_pretrained(base, subfolder=name, local_files_only=True)
+        if recipe.ip_scale > 0:
+            parts["image_encoder"] = self._network(
+                CLIPVisionModelWithProjection, "ip-adapter-plus", "models/image_encoder"
+            )
         return StableDiffusionXLPipeline(
-            vae=AutoencoderKL.from_pretrained(self._shelf.folder("vae-fp16-fix"), **self._how),
+            vae=self._network(AutoencoderKL, "vae-fp16-fix"),
             unet=self.unet(recipe.unet),
             scheduler=EulerDiscreteScheduler(),
             add_watermarker=False,  # the mark is put on when publishing
             **parts,
         )
+
+    def _network(self, kind: Any, weights_id: str, subfolder: str = "", **how: Any) -> Any:
+        """Raises EngineFailed for a weight that the file has not got, or in another shape: the
+        libraries make such weights up, and all that they do is warn."""
+        network, found = kind.from_pretrained(
+            self._shelf.folder(weights_id),
+            subfolder=subfolder,
+            dtype=self._dtype,
+            local_files_only=True,
+            use_safetensors=True,
+            output_loading_info=True,
+            **how,
+        )
+        if made_up := [*found["missing_keys"], *found["mismatched_keys"]]:
+            raise EngineFailed(f"{weights_id}/{subfolder} lacks {len(made_up)}, as {made_up[0]}")
+        return network
 
 
 def _words(stock: Any, recipe: Recipe, device: torch.device, dtype: torch.dtype) -> Words:
@@ -196,7 +212,7 @@ def _add_swatch_sight(stock: Any, recipe: Recipe, shelf: Shelf) -> None:
             str(shelf.folder("ip-adapter-plus")),
             subfolder="sdxl_models",
             weight_name=IP_ADAPTER_WEIGHT,
-            image_encoder_folder="models/image_encoder",
+            image_encoder_folder=None,  # it is here already
             local_files_only=True,
         )
     stock.set_ip_adapter_scale({"up": {"block_0": [0.0, recipe.ip_scale, 0.0]}})
@@ -227,8 +243,8 @@ def _refiner(loader: _Loader, recipe: Recipe, words: Words, device: torch.device
 def _on(network: Any, device: torch.device) -> Any:
     if network is None:
         return None
-    network = network.to(device).eval().requires_grad_(False)
-    return network.to(memory_format=torch.channels_last) if device.type == "cuda" else network
+    layout = torch.channels_last if device.type == "cuda" else torch.preserve_format
+    return network.to(device, memory_format=layout).eval().requires_grad_(False)
 
 
 def _make_repeatable() -> None:

@@ -18,7 +18,7 @@ from worker.colour import encoded
 
 MEAN = (0.48145466, 0.4578275, 0.40821073)  # of CLIP's training pictures, RGB 0..1
 DEVIATION = (0.26862954, 0.26130258, 0.27577711)
-KEPT = 64  # cloths; about 2 MB each
+KEPT = 64  # cloths; 2 MB each of the card's memory
 
 
 class SwatchSight:
@@ -37,12 +37,12 @@ class SwatchSight:
         seen = self._kept.get(key)
         if seen is None:
             views = [view(cloth, width_cm, self._side_px) for width_cm in self._views_cm]
-            seen = torch.stack([self._nothing, self._embedded(pixels_of(views))])
+            seen = self._embedded(pixels_of(views))
             self._kept[key] = seen
             if len(self._kept) > KEPT:
                 self._kept.popitem(last=False)
         self._kept.move_to_end(key)
-        return seen
+        return torch.stack([self._nothing, seen])
 
     def _embedded(self, pixels: torch.Tensor) -> torch.Tensor:
         """(views, 3, side, side) to the encoder's last hidden layer but one, (views, 257, 1280)."""
