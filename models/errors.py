@@ -3,7 +3,7 @@
 StylistError
   InvalidInput  NotFound  Conflict  Unauthorized  Forbidden  RateLimited
   RenderError      a render without a picture; `retryable` says whether again helps
-    SwatchUnreadable  LookUnavailable  LookUnreadable  EngineFailed
+    SwatchUnreadable  LookUnavailable  LookUnreadable  LetterUnreadable  EngineFailed
   StorageError     bytes could not be stored or read back
   LeaseLost        the claim is no longer ours: stop working, settle nothing
 """
@@ -75,6 +75,13 @@ class LookUnreadable(RenderError):
     """The look's uploaded pack is gone from the store, or is not what was uploaded."""
 
     code = "look-unreadable"
+
+
+class LetterUnreadable(RenderError):
+    """This worker does not know such a letter; one of a newer release does."""
+
+    code = "letter-unreadable"
+    retryable = True
 
 
 class EngineFailed(RenderError):

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
-from models.workers import FRESH_SECONDS
+from models.workers import ONLINE_SQL
 
 SAMPLE = 1000  # latencies are those of the last pictures, not of all time
 DEPTH_MOST = 10_001
@@ -48,10 +48,7 @@ class Latencies:
 ENGINES = text(f"""
 WITH asked AS (SELECT unnest(CAST(:engines AS text[])) AS engine
                UNION SELECT engine FROM engine_modes
-               UNION SELECT unnest(engines) FROM workers
-                      WHERE stopped_at IS NULL
-                        AND last_seen_at > clock_timestamp()
-                                           - make_interval(secs => {FRESH_SECONDS})),
+               UNION SELECT unnest(engines) FROM workers WHERE {ONLINE_SQL}),
 waiting AS (
     SELECT engine, count(*) AS pending,
            count(*) FILTER (WHERE run_at >= '9999-01-01') AS held,
@@ -64,9 +61,7 @@ SELECT asked.engine, m.mode, m.set_by, m.set_at, coalesce(w.pending, 0) AS pendi
        coalesce(w.held, 0) AS held, coalesce(p.processing, 0) AS processing,
        coalesce(extract(epoch FROM clock_timestamp() - w.oldest), 0)::float8 AS oldest_wait_seconds,
        (SELECT count(*) FROM workers
-         WHERE stopped_at IS NULL AND asked.engine = ANY(engines)
-           AND last_seen_at > clock_timestamp() - make_interval(secs => {FRESH_SECONDS})
-       ) AS workers_online
+         WHERE {ONLINE_SQL} AND asked.engine = ANY(engines)) AS workers_online
   FROM asked
   LEFT JOIN engine_modes m USING (engine)
   LEFT JOIN waiting w USING (engine)

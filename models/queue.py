@@ -27,9 +27,11 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 from uuid import UUID, uuid4
 
+from pydantic import ValidationError
 from sqlalchemy import (
     JSON,
     CheckConstraint,
@@ -45,7 +47,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from models.base import Base, IntegerKey, UuidKey, uuid7
 from models.database import Executor
-from models.errors import LeaseLost
+from models.errors import LeaseLost, LetterUnreadable
 from models.images import Image
 from models.letter import Letter
 
@@ -241,7 +243,15 @@ class Claim(Held):
     """The right to settle one job of an order."""
 
     generation_id: UUID
-    letter: Letter
+    written: dict[str, Any]  # the letter, as the row has it
+
+    @cached_property
+    def letter(self) -> Letter:
+        """Raises LetterUnreadable: who claims a job has to settle it, whatever was written."""
+        try:
+            return Letter.model_validate(self.written)
+        except ValidationError as error:
+            raise LetterUnreadable("El pedido es de una versión más nueva.") from error
 
 
 @dataclass(frozen=True)
@@ -513,8 +523,7 @@ def held_by(session: Executor, claim: UUID) -> Claim | None:
 def _claim_of(row: Row[Any] | None) -> Claim | None:
     if row is None:
         return None
-    letter = Letter.model_validate(row.letter)
-    return Claim(*right_of(row), generation_id=row.generation_id, letter=letter)
+    return Claim(*right_of(row), generation_id=row.generation_id, written=row.letter)
 
 
 def right_of(row: Row[Any]) -> tuple[UUID, UUID, str, str, int]:

@@ -16,6 +16,7 @@ PUBLIC_REASONS = {
     "worker-lost": LOST,
     "released-too-often": LOST,
     "engine-failed": OUR_FAULT,
+    "letter-unreadable": OUR_FAULT,
     "storage-error": OUR_FAULT,
     "database-unavailable": OUR_FAULT,
 }

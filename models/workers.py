@@ -9,7 +9,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from models.base import Base, CreatedAt
 from models.errors import NotFound
 
-FRESH_SECONDS = 30  # silent for longer: not online
+FRESH_SECONDS = 30  # silent for longer, and not rendering: not online
 FORGET_AFTER_DAYS = 7
 
 
@@ -37,10 +37,14 @@ RETURNING draining
 """)
 STOP = text("UPDATE workers SET stopped_at = clock_timestamp(), note = :note WHERE name = :name")
 DRAIN = text("UPDATE workers SET draining = true WHERE name = :name RETURNING 1")
-LIST = text("""
+# Who renders says nothing else meanwhile, but renews its lease. Index jobs_claim.
+ONLINE_SQL = f"""stopped_at IS NULL
+   AND (last_seen_at > clock_timestamp() - make_interval(secs => {FRESH_SECONDS})
+        OR name IN (SELECT worker FROM jobs
+                     WHERE claim IS NOT NULL AND lease_until > clock_timestamp()))"""
+LIST = text(f"""
 SELECT w.name, w.engines, w.version, w.device, w.draining, w.note, w.last_seen_at, w.stopped_at,
-       w.stopped_at IS NULL
-       AND w.last_seen_at > clock_timestamp() - make_interval(secs => :fresh_seconds) AS online,
+       {ONLINE_SQL} AS online,
        j.id AS job_id, j.generation_id, j.progress
   FROM workers w LEFT JOIN jobs j ON j.claim IS NOT NULL AND j.worker = w.name
  ORDER BY w.last_seen_at DESC LIMIT :most
@@ -50,15 +54,15 @@ OTHERS_SUCCEED = text("""
 SELECT EXISTS (
     SELECT 1 FROM (SELECT id, created_at FROM images ORDER BY id DESC LIMIT 50) lately
       JOIN jobs j ON j.image_id = lately.id
-     WHERE j.worker <> :name AND lately.created_at > clock_timestamp() - interval '5 minutes')
+     WHERE j.worker <> :name
+       AND lately.created_at > clock_timestamp() - make_interval(secs => :seconds))
 """)
 FORGET = text("""
 DELETE FROM workers WHERE last_seen_at < clock_timestamp() - make_interval(days => :days)
 """)
-ONLINE = text("""
-SELECT count(*) FROM workers WHERE stopped_at IS NULL
-   AND (CAST(:engine AS text) IS NULL OR :engine = ANY(engines))
-   AND last_seen_at > clock_timestamp() - make_interval(secs => :fresh_seconds)
+ONLINE = text(f"""
+SELECT count(*) FROM workers
+ WHERE {ONLINE_SQL} AND (CAST(:engine AS text) IS NULL OR :engine = ANY(engines))
 """)
 
 
@@ -78,12 +82,12 @@ def drain(session: Session, name: str) -> None:
 
 def listed(session: Session, most: int = 200) -> list[Row[Any]]:
     """Workers, last seen first, each with the job that it holds, if any."""
-    return list(session.execute(LIST, {"fresh_seconds": FRESH_SECONDS, "most": most}).all())
+    return list(session.execute(LIST, {"most": most}).all())
 
 
-def others_succeed(session: Session, name: str) -> bool:
-    """True when another worker made a picture in the last five minutes."""
-    return bool(session.scalar(OTHERS_SUCCEED, {"name": name}))
+def others_succeed(session: Session, name: str, seconds: float) -> bool:
+    """True when another worker made a picture in the last `seconds`."""
+    return bool(session.scalar(OTHERS_SUCCEED, {"name": name, "seconds": seconds}))
 
 
 def stop(session: Session, name: str, note: str | None = None) -> None:
@@ -94,6 +98,6 @@ def stop(session: Session, name: str, note: str | None = None) -> None:
 
 
 def online(session: Session, engine: str | None = None) -> int:
-    """How many workers (with this engine) were seen in the last FRESH_SECONDS and have not said
-    goodbye."""
-    return session.scalar(ONLINE, {"fresh_seconds": FRESH_SECONDS, "engine": engine}) or 0
+    """How many workers (with this engine) were seen in the last FRESH_SECONDS, or are rendering,
+    and have not said goodbye."""
+    return session.scalar(ONLINE, {"engine": engine}) or 0

@@ -17,12 +17,19 @@ from uuid import UUID, uuid4
 
 from models import queue, workers
 from models.database import Executor, one_statement, transaction
-from models.errors import DatabaseUnavailable, LeaseLost, StylistError
+from models.errors import (
+    Conflict,
+    DatabaseUnavailable,
+    InvalidInput,
+    LeaseLost,
+    LetterUnreadable,
+    StylistError,
+)
 from models.letter import Letter
 from models.settings import ROOT, settings
 from models.storage import Storage
 from worker.bell import Bell
-from worker.engines import BatchEngine, Engine, Order, Rendering, ShowingEngine
+from worker.engines import BatchEngine, Engine, Order, Rendering, ShowingEngine, Tick
 from worker.lease import Lease, Leases, Stopping
 from worker.packs import Packs
 from worker.previews import Previews
@@ -72,6 +79,7 @@ class Loop:
         self.beside = beside
         self._warm: str | None = None  # the engine that rendered last: its weights are in memory
         self._failures_in_a_row = 0
+        self._failing_since = 0.0
         self._beat_at = -BEAT_SECONDS
         self._expired_at = -EXPIRE_SECONDS
         self._unanswered: UUID | None = None  # a claim that was sent: nobody said how it ended
@@ -111,11 +119,18 @@ class Loop:
         together = self._rendered_together(batch) if len(batch) > 1 else {}
         for number, lease in enumerate(batch, 1):
             lease.waiting = Leases(batch[number:])
-            failed = self._process(lease.held, lease, together.get(lease.held.claim)) == "retry"
-            self._failures_in_a_row = self._failures_in_a_row + 1 if failed else 0
+            self._count(self._process(lease.held, lease, together.get(lease.held.claim)))
         if self._failures_in_a_row >= UNFIT_AFTER_FAILURES:
             self._refuse_to_poison()
         return True
+
+    def _count(self, verb: str) -> None:
+        if verb != "retry":
+            self._failures_in_a_row = 0
+            return
+        if not self._failures_in_a_row:
+            self._failing_since = time.monotonic()
+        self._failures_in_a_row += 1
 
     def _lease(self, held: queue.Claim) -> Lease:
         return Lease(held, settings().lease_seconds, self._claimed_at, self.stopping)
@@ -126,7 +141,8 @@ class Loop:
         engine = self.engines[held.engine]
         if not isinstance(engine, BatchEngine) or engine.batch_max < 2:
             return []
-        with contextlib.suppress(DatabaseUnavailable), one_statement() as session:
+        unable = (DatabaseUnavailable, LetterUnreadable)
+        with contextlib.suppress(*unable), one_statement() as session:
             lease_seconds, most = settings().lease_seconds, engine.batch_max - 1
             return queue.claim_more(session, held, self.name, lease_seconds, most)
         return []
@@ -137,10 +153,9 @@ class Loop:
         engine = self.engines[batch[0].held.engine]
         assert isinstance(engine, BatchEngine)  # noqa: S101 (_more_like found it to be one)
         try:
-            for job in batch:
-                self.packs.fetch(job.held.letter)
-            orders = [self._order(job, self._swatch(job.held.letter)) for job in batch]
-            renderings = engine.render_batch(orders, Leases(batch).tick)
+            tick = Leases(batch).tick
+            orders = [self._order(job, self._fetched(job.held.letter, tick)) for job in batch]
+            renderings = engine.render_batch(orders, tick)
         except Exception:
             log.warning("not rendered together", exc_info=True)
             return {}
@@ -148,8 +163,9 @@ class Loop:
 
     def _refuse_to_poison(self) -> None:
         """Who fails job after job while others succeed is what is broken. Raises Unfit."""
+        failing_seconds = time.monotonic() - self._failing_since
         with transaction() as session:
-            if workers.others_succeed(session, self.name):
+            if workers.others_succeed(session, self.name, failing_seconds):
                 raise Unfit(f"{self._failures_in_a_row} failures in a row; others succeed")
 
     def _claim(self) -> queue.Claim | None:
@@ -205,10 +221,12 @@ class Loop:
             return self._settle(held, move.__name__, lambda s, h: move(s, h, code, message))
         except Exception:
             log.exception("engine broke", extra=_ids(held))
-            return self._settle(
-                held, "retry", lambda s, h: queue.retry(s, h, "engine-failed", ENGINE_FAILED)
-            )
-        return self._settle(held, "complete", lambda s, h: queue.complete(s, h, image))
+            return self._settle(held, "retry", _broke)
+        try:
+            return self._settle(held, "complete", lambda s, h: queue.complete(s, h, image))
+        except (Conflict, InvalidInput):  # a row that the database refuses, now and ever
+            log.exception("picture refused", extra=_ids(held))
+            return self._settle(held, "retry", _broke)
 
     def _picture(
         self, held: queue.Claim, lease: Lease, made: Rendering | None = None
@@ -216,8 +234,7 @@ class Loop:
         engine = self.engines[held.engine]
         self._warm = held.engine
         started = time.perf_counter()
-        self.packs.fetch(held.letter)
-        swatch = self._swatch(held.letter)
+        swatch = self._fetched(held.letter, lease.tick)
         loaded = time.perf_counter()
         rendering = made or self._rendered(engine, lease, swatch)
         rendered = time.perf_counter()
@@ -236,11 +253,16 @@ class Loop:
     def _order(self, lease: Lease, swatch: bytes | None) -> Order:
         return Order(lease.held.letter, swatch, Previews(lease, self.storage).show)
 
-    def _swatch(self, letter: Letter) -> bytes | None:
-        """The ordered cloth's own bytes or an error: never another cloth."""
+    def _fetched(self, letter: Letter, tick: Tick) -> bytes | None:
+        """The look's pack on this machine, and the ordered cloth's own bytes or an error: never
+        another cloth. A slow store takes most of a lease for each."""
+        self.packs.fetch(letter)
+        tick(0.0)
         if letter.swatch_key is None:
             return None
-        return stored_swatch(self.storage, letter.swatch_key, letter.swatch_sha256)
+        swatch = stored_swatch(self.storage, letter.swatch_key, letter.swatch_sha256)
+        tick(0.0)
+        return swatch
 
     def _settle(
         self, held: queue.Claim, verb: str, move: Callable[[Executor, queue.Claim], None]
@@ -288,6 +310,10 @@ class Loop:
 
 
 ENGINE_FAILED = "El dibujo falló por un problema nuestro."
+
+
+def _broke(session: Executor, held: queue.Claim) -> None:
+    queue.retry(session, held, "engine-failed", ENGINE_FAILED)
 
 
 def _ids(held: queue.Claim) -> dict[str, object]:

@@ -76,13 +76,14 @@ class TruthCheck:
         self._expected: OrderedDict[Hashable, Expected] = OrderedDict()
 
     def of(self, picture: Picture, letter: Letter, swatch: bytes | None) -> dict[str, Any] | None:
-        """The verdict for a recipe; None for a placeholder, which shows no suit.
+        """The verdict for a recipe; None for a placeholder, which shows no suit, and for a look of
+        which no cloth is lit as flat cloth is.
 
         Raises what reading the look or the swatch raises.
         """
         stage = stage_in(folder_of(letter, self._looks_dir), letter.look_version)
         seen = at_size(picture, stage.shape)
-        if seen is None:
+        if seen is None or not stage.at.size:
             return None
         return asdict(judged(seen, stage, self._expectation(stage, letter, swatch)))
 
@@ -242,13 +243,13 @@ def _pattern(tile: Array, size_cm: tuple[float, float]) -> tuple[int, Doubles, D
 def _largest_panels(look: Look) -> tuple[Panel, ...]:
     ids = look.panels.flat[look.at]
     largest = np.argsort(np.bincount(ids))[::-1][:PANELS_JUDGED]
-    return tuple(_panel(look, np.flatnonzero(ids == panel)) for panel in largest)
+    shown = (look.alpha.flat[look.at] == 255) & (look.light.reshape(-1)[: len(look.at)] > 0.25)
+    places = (np.flatnonzero((ids == panel) & shown) for panel in largest)
+    return tuple(_panel(look, where) for where in places if where.size)
 
 
 def _panel(look: Look, where: Indices) -> Panel:
-    """`where`: the panel's place among the look's cloth pixels."""
-    light = look.light.reshape(-1)[where]
-    where = where[(look.alpha.flat[look.at[where]] == 255) & (light > 0.25)]
+    """`where`: what is shown of the panel, by its place among the look's cloth pixels."""
     u, v = look.u.reshape(-1)[where], look.v.reshape(-1)[where]
     column = np.floor((u - np.median(u)) * GRID_PER_CM).astype(np.intp) + GRID[1] // 2
     row = np.floor((v - np.median(v)) * GRID_PER_CM).astype(np.intp) + GRID[0] // 2

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from models import generations, queue, workers
 from models.database import one_statement, transaction
 from models.errors import DatabaseUnavailable, EngineFailed, StorageError, SwatchUnreadable
 from models.letter import Letter
-from models.storage import storage
+from models.storage import FolderStorage, storage
 from tests.orders import claim, let_backoff_pass, let_leases_lapse, place, sql
 from tests.workers import drape_loop, loop_with
 from worker.engines import Order, Rendering, Tick
@@ -138,6 +139,42 @@ def test_a_look_in_another_version_waits_for_a_worker_that_has_it() -> None:
     assert (status(), sql("SELECT error_code FROM jobs")) == ("pending", "look-unavailable")
 
 
+def test_a_letter_of_a_newer_release_waits_for_a_worker_that_can_read_it() -> None:
+    place()
+    sql('UPDATE jobs SET letter = CAST(letter AS jsonb) || \'{"buttons": "horn"}\'')
+    assert loop_with(BatchingEngine()).work_once()
+    assert (status(), sql("SELECT error_code FROM jobs")) == ("pending", "letter-unreadable")
+
+
+def test_a_picture_that_the_database_refuses_takes_no_worker_with_it() -> None:
+    class Odd(ScriptedEngine):
+        def render(self, letter: Letter, swatch: bytes | None, tick: Tick) -> Rendering:
+            made = super().render(letter, swatch, tick)
+            return replace(made, recipe={"strength": float("nan")})
+
+    place()
+    assert loop_with(Odd(lambda tick: None)).work_once()
+    assert (status(), sql("SELECT error_code FROM jobs")) == ("pending", "engine-failed")
+
+
+def test_the_lease_is_looked_at_between_two_things_that_a_slow_store_is_asked_for() -> None:
+    told: list[str] = []
+
+    class Slow(FolderStorage):
+        def get(self, key: str) -> bytes:
+            told.append("asked")
+            return super().get(key)
+
+    loop = drape_loop()
+    loop.packs.fetch = lambda letter: told.append("asked")  # type: ignore[method-assign]
+    loop.storage = Slow(storage().folder)  # type: ignore[attr-defined]
+    place()
+    held = loop._claim()
+    assert held is not None
+    loop._fetched(held.letter, lambda share: told.append("tick"))
+    assert told == ["asked", "tick", "asked", "tick"]
+
+
 def test_a_worker_told_to_stop_hands_the_job_back_with_its_attempt() -> None:
     stopping = threading.Event()
 
@@ -256,17 +293,30 @@ def test_an_unknown_commit_ends_in_exactly_one_completion(
     assert [record.message for record in caplog.records][-1] == "complete"
 
 
-def test_a_worker_that_fails_where_others_succeed_takes_itself_out() -> None:
+def another_makes_a_picture() -> None:
     place()
     drape_loop().work_once()
-    sql("UPDATE jobs SET worker = 'another'")
+    sql("UPDATE jobs SET worker = 'another' WHERE status = 'completed'")
+
+
+def test_a_worker_that_fails_where_others_succeed_takes_itself_out() -> None:
     broken = raising(EngineFailed("x"))
     for _ in range(UNFIT_AFTER_FAILURES - 1):
         place()
         broken.work_once()
+    sql("UPDATE jobs SET run_at = run_at + interval '1 hour'")
+    another_makes_a_picture()
     place()
     with pytest.raises(Unfit):
         broken.work_once()
+
+
+def test_a_worker_that_fails_since_all_do_goes_on_although_others_succeeded_before() -> None:
+    another_makes_a_picture()
+    broken = raising(StorageError("x"))
+    for _ in range(UNFIT_AFTER_FAILURES + 1):
+        place()
+        assert broken.work_once()
 
 
 def test_a_worker_that_fails_as_all_do_goes_on() -> None:

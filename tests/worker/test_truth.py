@@ -10,12 +10,14 @@ import pytest
 
 from bench.drape import letter_for
 from models.errors import LookUnavailable
+from tests.looks import CUT, about_of, sealed, small_pack
 from worker.cloth import Cloth, from_hex, from_tile
 from worker.draft import load_draft
 from worker.engines import Picture
-from worker.engines.drape import DrapeEngine, bolt_of
+from worker.engines.drape import DrapeEngine, bolt_of, form_of
 from worker.engines.mock import MockEngine
 from worker.looks import Look, load_look
+from worker.packs import write_files
 from worker.truth import Stage, Truth, TruthCheck, expected_of, judged, stage_of
 from worker.weave import weave
 
@@ -161,6 +163,15 @@ def test_a_placeholder_is_not_judged() -> None:
     letter = letter_for(look_of("recto"))
     picture = MockEngine().render(letter, None, lambda share: None).picture
     assert TruthCheck(LOOKS).of(picture, letter, None) is None
+
+
+def test_a_look_of_which_nothing_is_lit_as_flat_cloth_is_not_judged(tmp_path: Path) -> None:
+    dark = cv2.imencode(".png", np.zeros((384, 256), np.uint8))[1].tobytes()
+    files = sealed({**small_pack(), "shade.png": dark}, about_of(small_pack()))
+    write_files(tmp_path / CUT, files)
+    look = load_look(tmp_path / CUT)
+    picture = DrapeEngine(LOOKS).dress(form_of(look), bolt_of(from_hex("#1B2440"), look.px_per_cm))
+    assert TruthCheck(tmp_path).of(picture, letter_for(look), None) is None
 
 
 def test_a_look_in_another_version_is_no_witness() -> None:
