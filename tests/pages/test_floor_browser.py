@@ -153,6 +153,19 @@ def test_changing_the_language_keeps_what_was_chosen(page: Page) -> None:
     expect(page.locator("html")).to_have_attribute("lang", "en")
 
 
+def test_a_picture_that_two_orders_share_is_whole_in_both(
+    page: Page, work: Callable[[], int], setting: Callable[..., None]
+) -> None:
+    setting(share_results="true")
+    cloth(page, "Azul Medianoche").click()
+    order(page, work, page.get_by_role("button", name="Ver el traje"))
+    with page.expect_response(lambda answer: answer.request.method == "POST"):
+        page.locator("#cuts .cut").last.click()
+    work()
+    expect(page.locator(".suit-picture")).to_have_count(2)
+    expect(page.locator("[data-stale]")).to_have_count(0)
+
+
 # --- looking --------------------------------------------------------------------------------------
 
 

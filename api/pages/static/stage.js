@@ -104,8 +104,8 @@ class Figure {
 
   show(order, entry, actions) {
     const image = best(order.images, this.cut);
-    const wanted = image && image.id !== this.shown?.id;
-    if (wanted) this.load(order, entry, image, actions);
+    if (image && image.id !== this.shown?.id) this.load(order, entry, image, actions);
+    else if (image) this.adopt(order, entry, image, actions);
     this.root.toggleAttribute("data-stale", Boolean(this.shown) && this.shown.orderId !== order.id);
     this.neutral(!this.shown && !image);
     if (!PAINTING.has(entry.status)) this.veil?.remove();
@@ -142,7 +142,6 @@ class Figure {
   async load(order, entry, image, actions) {
     this.loading = image.id;
     const picture = node("img", "suit-picture");
-    picture.alt = t("stage.alt", { cut: named(entry), cloth: order.cloth.name });
     picture.src = image.url;
     try {
       await picture.decode();
@@ -151,26 +150,37 @@ class Figure {
       return;
     }
     if (this.loading !== image.id || !figures.has(this.cut)) return;
-    const caption = t("viewer.caption", { cloth: order.cloth.name, cut: named(entry) });
-    const { id, url, stage } = image;
-    this.shown = { id, url, stage, orderId: order.id, caption, alt: picture.alt };
     this.root.removeAttribute("data-stale");
     this.neutral(false);
-    this.opener(order, entry, actions).append(picture);
-    this.describe(order, image, actions);
+    this.opener(actions).append(picture);
+    this.picture = picture;
+    this.name(order, entry, image, actions);
     this.say(this.latest.order, this.latest.entry, image, actions);
     this.preview();
-    if (image.stage === "final") {
-      announce.textContent = t("stage.done", { cloth: order.cloth.name, cut: named(entry) });
-    }
   }
 
-  opener(order, entry, actions) {
+  // Equal orders share a picture: what is shown is this one's too, and nothing else is on its way.
+  adopt(order, entry, image, actions) {
+    this.loading = image.id;
+    if (this.shown.orderId !== order.id) this.name(order, entry, image, actions);
+  }
+
+  // Whose picture it is that is shown.
+  name(order, entry, image, actions) {
+    const { id, url, stage } = image;
+    const words = { cloth: order.cloth.name, cut: named(entry) };
+    this.picture.alt = t("stage.alt", words);
+    this.picture.parentElement.setAttribute("aria-label", t("stage.open", words));
+    const caption = t("viewer.caption", words);
+    this.shown = { id, url, stage, orderId: order.id, caption, alt: this.picture.alt };
+    this.describe(order, image, actions);
+    if (stage === "final") announce.textContent = t("stage.done", words);
+  }
+
+  opener(actions) {
     const former = this.frame.querySelector(".suit-open");
     const button = node("button", "suit-open");
     button.type = "button";
-    const what = { cloth: order.cloth.name, cut: named(entry) };
-    button.setAttribute("aria-label", t("stage.open", what));
     button.addEventListener("click", () => actions.open(this.shown.url));
     if (former) {
       const under = former.lastElementChild;
