@@ -22,7 +22,7 @@ from models.packs import PACK_MAX_BYTES, PIXELS_MAX, version_of
 from models.panel_plan import read_plan
 
 FORMAT_VERSION = 1
-ENTRIES_MOST = 30  # a pack has eight files
+ENTRIES_MOST = 30  # a pack has nine files
 JSON_MAX_BYTES = 1_000_000
 SIDE_MIN_PX = 64
 PX_PER_CM = (1.0, 100.0)
@@ -41,7 +41,8 @@ PICTURES: Mapping[str, tuple[int, int]] = MappingProxyType(  # bits of a channel
 )
 OPTIONAL = {"gleam.png"}
 ABOUT = "look.json"
-MAPS = "maps"  # beside a pack of the house: workers find an uploaded one's edges themselves
+MAPS = "maps"  # beside a pack; of them only the depth is kept, which workers cannot find themselves
+DEPTH = f"{MAPS}/depth.png"  # optional, and no part of the version
 SLUG = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 TOO_MANY = f"El ZIP tiene demasiados archivos; el máximo son {ENTRIES_MOST}."
 TOO_HEAVY = f"El look pesa demasiado; el máximo son {PACK_MAX_BYTES // 10**6} MB."
@@ -69,7 +70,7 @@ def pack_in(content: bytes) -> LookFiles:
         raise InvalidInput(f"Al look le falta {', '.join(missing)}.", "file")
     about = _about(files[ABOUT])
     size_px = _size(about)
-    for name in PICTURES:
+    for name in (*PICTURES, DEPTH):
         if name in files:
             _refuse_picture(name, files[name], size_px)
     found = version_of(files)
@@ -84,8 +85,8 @@ def _entries(content: bytes) -> dict[str, bytes]:
     files: dict[str, bytes] = {}
     left = PACK_MAX_BYTES
     with opened(content, ENTRIES_MOST, InvalidInput(TOO_MANY, "file")) as (folder, entries):
-        entries = [entry for entry in entries if PurePosixPath(entry.filename).parent.name != MAPS]
-        tops = {entry.filename.rpartition("/")[0] for entry in entries}
+        entries = [entry for entry in entries if not _is_other_map(entry)]
+        tops = {_placed(entry)[0] for entry in entries}
         for entry in entries:
             name = _plain_name(entry, tops)
             if name in files:
@@ -98,15 +99,27 @@ def _entries(content: bytes) -> dict[str, bytes]:
     return files
 
 
+def _is_other_map(entry: zipfile.ZipInfo) -> bool:
+    path = PurePosixPath(entry.filename)
+    return path.parent.name == MAPS and f"{MAPS}/{path.name}" != DEPTH
+
+
+def _placed(entry: zipfile.ZipInfo) -> tuple[str, str]:
+    """The folder of the pack that an entry is of, and its name there."""
+    top, _, name = entry.filename.rpartition("/")
+    above, _, last = top.rpartition("/")
+    return (above, f"{MAPS}/{name}") if last == MAPS else (top, name)
+
+
 def _plain_name(entry: zipfile.ZipInfo, tops: set[str]) -> str:
     """Raises InvalidInput for a path that leads out, and for what is no part of a look."""
-    path = PurePosixPath(entry.filename)
+    path, (top, name) = PurePosixPath(entry.filename), _placed(entry)
     shown = entry.filename[:SHOWN_MOST]
-    if path.is_absolute() or ".." in path.parts or "\\" in entry.filename or len(path.parts) > 2:
+    if path.is_absolute() or ".." in path.parts or "\\" in entry.filename or "/" in top:
         raise InvalidInput(f"El ZIP lleva «{shown}», una ruta que no se acepta.", "file")
-    if path.name not in (*PICTURES, ABOUT) or len(tops) > 1:
+    if name not in (*PICTURES, DEPTH, ABOUT) or len(tops) > 1:
         raise InvalidInput(f"El ZIP lleva «{shown}», que no es parte de un look.", "file")
-    return path.name
+    return name
 
 
 def _about(content: bytes) -> dict[str, Any]:
@@ -157,7 +170,7 @@ def _refuse_picture(name: str, content: bytes, size_px: tuple[int, int]) -> None
             f" look.json dice {size_px[0]} × {size_px[1]}.",
             "file",
         )
-    bits, colour = PICTURES[name]
+    bits, colour = PICTURES.get(name, (8, png.GREY))
     if (found.bits, found.colour) != (bits, colour):
         kind = "RGB" if colour == png.RGB else "gris"
         raise InvalidInput(f"{name} debe ser un PNG {kind} de {bits} bits por canal.", "file")

@@ -17,6 +17,6 @@ class EngineFacts:
 ENGINES = {
     "drape": EngineFacts(version="3", seeded=False, expected_seconds=0.1),
     "mock": EngineFacts(version="1", seeded=True, expected_seconds=0.1),
-    "sdxl_inpaint": EngineFacts("1", seeded=True, expected_seconds=10.0, has_recipe=True),
-    "sdxl_full": EngineFacts("1", seeded=True, expected_seconds=20.0, has_recipe=True),
+    "sdxl_inpaint": EngineFacts("2", seeded=True, expected_seconds=10.0, has_recipe=True),
+    "sdxl_full": EngineFacts("2", seeded=True, expected_seconds=20.0, has_recipe=True),
 }

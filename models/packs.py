@@ -31,9 +31,10 @@ def unbundled(content: bytes) -> dict[str, bytes]:
 
 
 def version_of(files: Mapping[str, bytes]) -> str:
-    """A pack's version: first 16 hex of the SHA-256 over its PNG files, name, NUL, bytes."""
+    """A pack's version: first 16 hex of the SHA-256 over the PNG files of its top folder, name,
+    NUL, bytes."""
     digest = hashlib.sha256()
-    for name in sorted(name for name in files if name.endswith(".png")):
+    for name in sorted(name for name in files if name.endswith(".png") and "/" not in name):
         digest.update(name.encode() + b"\0" + files[name])
     return digest.hexdigest()[:16]
 

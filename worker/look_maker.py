@@ -23,7 +23,7 @@ from models.look_uploads import LookClaim, LookLetter, MadePack
 from models.storage import storage
 from worker import overlays
 from worker.errand import Done, Errand
-from worker.looks import load_look
+from worker.looks import load_look, own_depth
 from worker.packs import write_files
 from worker.photo_look.command import LIMITS
 from worker.photo_look.pack import photo_look, read_levels, write_pack
@@ -62,6 +62,7 @@ class LookMaker(Errand[LookClaim]):
         try:
             pack = _pack_in(folder, letter, files)
             look = load_look(pack)
+            own_depth(pack, look)
         except (InvalidInput, LookUnavailable) as error:
             raise InvalidInput(str(error).replace(f"{folder}{os.sep}", "")) from error
         overlays.publish_look(self.storage, look)

@@ -39,6 +39,7 @@ PICTURES: Mapping[str, tuple[type[np.generic], int]] = MappingProxyType(
     }
 )
 OPTIONAL = "gleam.png"
+DEPTH = "maps/depth.png"
 
 Rows = NDArray[np.float32]  # (rows, ROW): cloth pixels in reading order, zeros after the last
 
@@ -116,6 +117,24 @@ def load_look(folder: Path) -> Look:
         alpha=images["alpha.png"],
         **cloth,
     )
+
+
+def own_depth(folder: Path, look: Look) -> NDArray[np.uint8] | None:
+    """The depth map that a pack brings with it, (height, width), near is white; None without one.
+
+    Raises InvalidInput for one that is broken, of another form, or shows the suit as far."""
+    path = folder / DEPTH
+    if not path.exists():
+        return None
+    data = np.frombuffer(path.read_bytes(), np.uint8)
+    depth = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if data.size else None
+    if depth is None or depth.dtype != np.uint8 or depth.shape != look.panels.shape:
+        raise InvalidInput(
+            f"{DEPTH} debe ser un PNG gris de 8 bits de {look.width_px} × {look.height_px} px."
+        )
+    if depth.min() == depth.max() or depth[look.panels > 0].mean() < depth.mean():
+        raise InvalidInput(f"{DEPTH} no muestra el traje más cerca que el fondo: cerca es blanco.")
+    return np.asarray(depth, np.uint8)
 
 
 def centimetres(levels: NDArray[Any]) -> NDArray[np.float32]:

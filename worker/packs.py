@@ -82,6 +82,7 @@ def _unpack(place: Path, name: str, content: bytes) -> None:
 def write_files(folder: Path, files: dict[str, bytes]) -> None:
     folder.mkdir()
     for name, content in files.items():
+        (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_bytes(content)
 
 

@@ -12,9 +12,9 @@ import pytest
 
 from api import look_files
 from api.language import told
-from api.look_files import pack_in, photo_in
+from api.look_files import DEPTH, pack_in, photo_in
 from models.errors import InvalidInput
-from models.packs import bundled, unbundled
+from models.packs import bundled, unbundled, version_of
 from tests.looks import CUT, about_of, sealed, small_pack, zipped
 from tests.panel_plans import PLAN, with_panel
 from tests.wire import a_photo
@@ -64,6 +64,14 @@ def test_a_finished_pack_is_taken_with_or_without_its_folder(folder: str) -> Non
 def test_what_computers_leave_in_a_zip_and_maps_are_no_part_of_it() -> None:
     litter = {"__MACOSX/._u.png": b"", ".DS_Store": b"", "maps/edges.png": b"", "maps/x": b""}
     assert pack_in(zipped({**small_pack(), **litter})).files == small_pack()
+
+
+@pytest.mark.parametrize("folder", ["", "chaque/"])
+def test_a_pack_keeps_the_depth_that_it_brings_and_its_version(folder: str) -> None:
+    files = {**small_pack(), DEPTH: small_pack()["alpha.png"], "maps/edges.png": b""}
+    found = pack_in(zipped(files, folder)).files
+    assert found == {**small_pack(), DEPTH: small_pack()["alpha.png"]}
+    assert version_of(found) == version_of(small_pack())
 
 
 def test_the_same_files_are_always_the_same_bundle() -> None:
@@ -130,6 +138,19 @@ BAD_PACKS: dict[str, tuple[Callable[[], bytes], str]] = {
         lambda: with_picture("u.png", small_pack()["shade.png"]),
         "u.png debe ser un PNG gris de 16 bits",
     ),
+    "deep depth": (
+        lambda: zipped({**small_pack(), DEPTH: small_pack()["u.png"]}),
+        "maps/depth.png debe ser un PNG gris de 8 bits",
+    ),
+    "small depth": (lambda: zipped({**small_pack(), DEPTH: a_mask()}), "maps/depth.png mide 96"),
+    "depth elsewhere": (
+        lambda: zipped({"a/b/maps/depth.png": b""}),
+        "una ruta que no se acepta",
+    ),
+    "depth of another": (
+        lambda: zipped({**small_pack(), "a/maps/depth.png": b""}),
+        "no es parte de un look",
+    ),
     "grey": (lambda: with_picture("base.png", small_pack()["shade.png"]), "un PNG RGB de 8 bits"),
     "a bad key": (lambda: said({"style": "../Chaqué"}), "no sirve de clave"),
     "a long key": (lambda: said({"style": "x" * 5000}), "no sirve de clave"),
@@ -155,6 +176,7 @@ def test_a_bad_pack_is_refused_in_words(kind: str) -> None:
 
 
 def test_the_shape_of_a_pack_is_the_one_that_workers_read() -> None:
+    from worker import looks
     from worker.looks import OPTIONAL, PICTURES
 
     assert list(look_files.PICTURES) == list(PICTURES)
@@ -162,6 +184,7 @@ def test_the_shape_of_a_pack_is_the_one_that_workers_read() -> None:
     for name, (bits, colour) in look_files.PICTURES.items():
         kind, channels = PICTURES[name]
         assert (bits, 3 if colour else 1) == (8 * kind().itemsize, channels), name
+    assert DEPTH == looks.DEPTH
 
 
 # --- photos ---------------------------------------------------------------------------------------

@@ -244,7 +244,7 @@ def _write_manifest(folder: Path) -> Path:
 
 @lru_cache
 def looks() -> Path:
-    """The starter looks at a quarter of their size, with their edges: all goes 16 times faster."""
+    """The starter looks at a quarter of their size, with their maps: all goes 16 times faster."""
     folder = Path(tempfile.mkdtemp(prefix="looks-tiny-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     for pack in sorted((ROOT / "assets" / "looks").iterdir()):
@@ -254,7 +254,7 @@ def looks() -> Path:
 
 def _shrink(pack: Path, small: Path) -> None:
     (small / "maps").mkdir(parents=True)
-    for path in (*pack.glob("*.png"), pack / "maps" / "edges.png"):
+    for path in (*pack.glob("*.png"), *pack.glob("maps/*.png")):
         image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
         assert image is not None
         cv2.imwrite(str(small / path.relative_to(pack)), np.ascontiguousarray(image[2::4, 2::4]))
@@ -263,8 +263,8 @@ def _shrink(pack: Path, small: Path) -> None:
     about["size_px"] = [side // 4 for side in about["size_px"]]
     about["px_per_cm"] /= 4
     (small / "look.json").write_text(json.dumps(about), encoding="utf-8")
-    maps = json.dumps({"edges": {"look_version": about["version"]}})
-    (small / "maps" / "maps.json").write_text(maps, encoding="utf-8")
+    made = {path.stem: {"look_version": about["version"]} for path in small.glob("maps/*.png")}
+    (small / "maps" / "maps.json").write_text(json.dumps(made), encoding="utf-8")
 
 
 @lru_cache

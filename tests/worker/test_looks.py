@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from models.errors import InvalidInput, LookUnavailable
-from worker.looks import ROW, load_look, pack_version
+from worker.looks import DEPTH, ROW, load_look, own_depth, pack_version
 
 LOOKS = Path(__file__).parents[2] / "assets" / "looks"
 NAMES = {
@@ -181,3 +181,50 @@ def test_a_pack_without_cloth_is_refused(tmp_path: Path) -> None:
     )
     with pytest.raises(InvalidInput, match="ningún"):
         load_look(empty)
+
+
+def with_depth(pack: Path, depth: NDArray[Any]) -> Path:
+    (pack / DEPTH).parent.mkdir()
+    assert cv2.imwrite(str(pack / DEPTH), depth)
+    return pack
+
+
+def test_a_pack_brings_its_depth_or_none(tmp_path: Path) -> None:
+    panels = np.zeros((6, 10), np.uint8)
+    panels[:, 3:6] = 1
+    pack = write_pack(tmp_path / "prueba", panels, np.full((6, 10), 32768, np.uint16))
+    look = load_look(pack)
+    assert own_depth(pack, look) is None
+    depth = np.where(panels > 0, 200, 0).astype(np.uint8)
+    found = own_depth(with_depth(pack, depth), look)
+    assert found is not None
+    assert np.array_equal(found, depth)
+    assert load_look(pack).version == look.version
+
+
+@pytest.mark.parametrize(
+    ("depth", "words"),
+    [
+        (np.eye(6, 10, dtype=np.uint16), "8 bits"),
+        (np.eye(6, 9, dtype=np.uint8), "10 × 6 px"),
+        (np.zeros((6, 10, 3), np.uint8), "gris"),
+        (np.full((6, 10), 90, np.uint8), "cerca es blanco"),
+        (np.where(np.arange(10) > 4, 40, 200).astype(np.uint8)[None].repeat(6, 0), "cerca"),
+    ],
+    ids=["16 bits", "another size", "colours", "one tone", "near is black"],
+)
+def test_a_depth_of_another_form_is_refused(
+    tmp_path: Path, depth: NDArray[Any], words: str
+) -> None:
+    panels = np.zeros((6, 10), np.uint8)
+    panels[:, 5:] = 1
+    pack = write_pack(tmp_path / "prueba", panels, np.full((6, 10), 32768, np.uint16))
+    with pytest.raises(InvalidInput, match=words):
+        own_depth(with_depth(pack, depth), load_look(pack))
+
+
+def test_a_depth_that_is_no_picture_is_refused(pack: Path) -> None:
+    (pack / DEPTH).parent.mkdir()
+    (pack / DEPTH).write_bytes(b"")
+    with pytest.raises(InvalidInput, match="8 bits"):
+        own_depth(pack, load_look(pack))

@@ -14,7 +14,7 @@ from models.letter import Letter
 from models.storage import FolderStorage
 from tests.looks import CUT, small_pack
 from worker import packs as kept_packs
-from worker.looks import load_look
+from worker.looks import DEPTH, load_look, own_depth
 from worker.packs import Packs, folder_of
 
 KEY = "looks/x/chaque.zip"
@@ -62,6 +62,15 @@ def test_a_pack_is_fetched_once_and_is_a_look(store: Counting) -> None:
     assert store.reads == 1
     look = load_look(folder_of(letter(), Path("nowhere")))
     assert (look.name, look.version) == (CUT, letter().look_version)
+
+
+def test_the_depth_that_a_pack_brings_lies_beside_it(store: Counting) -> None:
+    files = {**small_pack(), DEPTH: small_pack()["alpha.png"]}
+    store.put("looks/x/deep.zip", packs.bundled(files), packs.CONTENT_TYPE)
+    deep = letter(look_key="looks/x/deep.zip", look_sha256=packs.sha256_of(packs.bundled(files)))
+    Packs(store).fetch(deep)
+    folder = folder_of(deep, Path())
+    assert own_depth(folder, load_look(folder)) is not None
 
 
 def test_looks_of_the_house_are_fetched_from_nowhere(store: Counting) -> None:

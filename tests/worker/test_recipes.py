@@ -68,12 +68,32 @@ def test_known_names_of_the_full_engine() -> None:
 def test_parts_that_are_switched_off_are_off() -> None:
     recipe = inpaint_recipe(chosen(ip_adapter_enabled=False, controlnet_enabled=False))
     assert recipe.ip_scale == 0
-    assert recipe.controls_at(0) == {}
+    assert recipe.controls_at(0) == recipe.without_depth().controls_at(0) == {}
 
 
 def test_a_control_of_scale_nothing_is_left_out() -> None:
     recipe = inpaint_recipe(chosen(controlnet2_weight=0))
-    assert recipe.controls_at(0) == {"tile": 0.4}
+    assert recipe.controls_at(0) == {"depth": 0.5, "tile": 0.4}
+    assert recipe.without_depth().controls_at(0) == {"tile": 0.4}
+
+
+@pytest.mark.parametrize("recipe", [inpaint_recipe, full_recipe])
+def test_a_look_without_depth_is_led_by_the_other_maps_as_the_settings_say(recipe: Any) -> None:
+    asked = recipe(chosen(controlnet_weight=0.9, controlnet2_weight=0.65))
+    assert (asked.controls["depth"], asked.controls["edges"]) == (0.9, 0.65)
+    without = asked.without_depth().controls
+    assert set(without) == set(asked.controls) - {"depth"}
+    assert without["edges"] == 0.65
+
+
+@pytest.mark.parametrize("recipe", [*INPAINT.values(), *FULL.values()], ids=lambda r: r.profile)
+def test_every_profile_is_led_by_depth_and_edges_within_the_published_ranges(
+    recipe: Recipe,
+) -> None:
+    assert 0.5 <= recipe.controls["depth"] <= 0.9
+    assert recipe.controls["edges"] < recipe.controls["depth"]
+    assert 0.3 <= recipe.controls.get("tile", 0.3) <= 0.6
+    assert recipe.without_depth().controls["edges"] > recipe.controls["edges"]
 
 
 def test_compiling_is_part_of_the_recipe_as_it_gives_other_bits() -> None:
@@ -88,7 +108,8 @@ def test_guidance_of_one_asks_once() -> None:
 
 def test_a_recipe_can_be_stored() -> None:
     stored = json.loads(json.dumps(INPAINT["standard"].as_json()))
-    assert stored["controls"] == {"edges": 0.5, "tile": 0.4}
+    assert stored["controls"] == {"depth": 0.5, "edges": 0.3, "tile": 0.4}
+    assert "controls_without_depth" not in stored
 
 
 ALL = [*INPAINT.values(), *FULL.values(), full_recipe(chosen(use_refiner=True))]

@@ -37,6 +37,12 @@ def test_the_refiner_takes_over_where_the_recipe_says() -> None:
 
 def test_the_look_leads_the_picture() -> None:
     led = full_engine()
-    free = full_engine(replace(FULL_RECIPE, controls={}))
+    free = full_engine(replace(FULL_RECIPE, controls={}, controls_without_depth={}))
     assert free.pipeline.control is None
     assert not np.array_equal(picture(led, letter()), picture(free, letter()))
+
+
+def test_its_recipe_names_the_maps_that_led_it() -> None:
+    led = full_engine().render(letter(), None, lambda _: None)
+    assert led.recipe["controls"] == {"depth": 0.7, "edges": 0.4}
+    assert led.recipe["engine_version"] == "2"

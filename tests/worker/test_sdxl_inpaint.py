@@ -216,13 +216,14 @@ def test_one_cloth_in_both_cuts_is_embedded_once_and_another_scale_again() -> No
     assert len(calls) == 2
 
 
-def test_the_edges_and_the_tile_are_felt() -> None:
+@pytest.mark.parametrize("name", ["depth", "edges", "tile"])
+def test_each_map_is_felt(name: str) -> None:
     engine = inpaint_engine()
     scene = scene_of(engine, striped(200))
+    assert (scene.maps[name] > 0).any()
+    blank = scene.maps | {name: torch.zeros_like(scene.maps[name])}
     felt = predicted(engine, scene)
-    for name in ("edges", "tile"):
-        blank = scene.maps | {name: torch.zeros_like(scene.maps[name])}
-        assert not torch.equal(felt, predicted(engine, replace(scene, maps=blank)))
+    assert not torch.equal(felt, predicted(engine, replace(scene, maps=blank)))
 
 
 def test_a_soft_mask_is_not_a_hard_one() -> None:
@@ -404,14 +405,73 @@ def test_tiles_are_the_last_way_and_are_marked() -> None:
     assert not engine.pipeline.vae.use_tiling
 
 
-def test_a_look_that_was_uploaded_is_painted_as_those_of_the_house(
-    tmp_path: Path, setting: Callable[..., None]
-) -> None:
+@pytest.fixture
+def uploaded(tmp_path: Path, setting: Callable[..., None]) -> Letter:
+    """An order of `recto` as somebody would upload it: its pack alone, without maps."""
     setting(data_dir=tmp_path)
-    uploaded = letter().model_copy(update={"look_key": "looks/x/y.zip", "look_sha256": "a" * 64})
-    folder = folder_of(uploaded, looks())
+    order = letter().model_copy(update={"look_key": "looks/x/y.zip", "look_sha256": "a" * 64})
+    folder = folder_of(order, looks())
     shutil.copytree(looks() / "recto", folder, ignore=shutil.ignore_patterns("maps"))
-    painted, outside = picture(inpaint_engine(), uploaded), load_look(folder).panels == 0
-    assert np.array_equal(painted[outside], load_look(folder).base[outside])
+    return order
+
+
+@pytest.fixture
+def engine() -> Iterator[SdxlInpaintEngine]:
+    """The engine; uploads that it has seen are forgotten after the test."""
+    engine = inpaint_engine()
+    yield engine
+    engine._fetched_stands.clear()
+
+
+def test_an_uploaded_look_is_painted_with_edges_and_tile_alone_and_says_so(
+    uploaded: Letter, engine: SdxlInpaintEngine
+) -> None:
+    rendering = engine.render(uploaded, None, quiet)
+    folder = folder_of(uploaded, looks())
+    outside = load_look(folder).panels == 0
+    assert np.array_equal(rendering.picture[outside], load_look(folder).base[outside])
+    assert rendering.recipe["controls"] == {"edges": 0.5, "tile": 0.4}
+    assert "no-depth" in rendering.degraded
+    house = engine.render(letter(), None, quiet)
+    assert house.recipe["controls"] == {"depth": 0.5, "edges": 0.3, "tile": 0.4}
+    assert "no-depth" not in house.degraded
+    assert not np.array_equal(rendering.picture, house.picture)
     shutil.rmtree(folder)
-    assert np.array_equal(picture(inpaint_engine(), uploaded), painted)  # kept in memory
+    assert np.array_equal(picture(engine, uploaded), rendering.picture)  # kept in memory
+
+
+def test_an_uploaded_look_that_brings_its_depth_is_led_by_it(
+    uploaded: Letter, engine: SdxlInpaintEngine
+) -> None:
+    maps = folder_of(uploaded, looks()) / "maps"
+    maps.mkdir()
+    shutil.copy(looks() / "recto" / "maps" / "depth.png", maps)
+    rendering = engine.render(uploaded, None, quiet)
+    assert rendering.recipe["controls"] == {"depth": 0.5, "edges": 0.3, "tile": 0.4}
+    assert "no-depth" not in rendering.degraded
+
+
+def test_looks_that_are_led_by_other_maps_are_never_painted_together(
+    uploaded: Letter, engine: SdxlInpaintEngine
+) -> None:
+    told: list[float] = []
+    orders = [Order(o, None) for o in (letter(), uploaded, letter("cruzado"))]
+    with calls_of(engine.pipeline.base.unet) as rows:
+        made = engine.render_batch(orders, told.append)
+    assert rows == [4, 4, 4, 2, 2, 2, 2, 2, 1, 1]  # both looks of the house, then the uploaded one
+    assert [rendering.recipe["batch"] for rendering in made] == [2, 1, 2]
+    assert [rendering.recipe["look"] for rendering in made] == ["recto", "recto", "cruzado"]
+    assert [set(rendering.recipe["controls"]) for rendering in made] == [
+        {"depth", "edges", "tile"},
+        {"edges", "tile"},
+        {"depth", "edges", "tile"},
+    ]
+    assert np.array_equal(made[1].picture, picture(engine, uploaded))
+    assert told == sorted(told)
+    assert told[-1] == 1.0
+
+
+def test_an_uploaded_look_that_only_depth_could_lead_is_refused(uploaded: Letter) -> None:
+    engine = inpaint_engine(replace(RECIPE, controls={"depth": 0.9}, controls_without_depth={}))
+    with pytest.raises(LookUnavailable, match="no tiene mapa"):
+        engine.render(uploaded, None, quiet)

@@ -1,7 +1,7 @@
-"""sdxl_full: the whole picture painted by SDXL from noise, led by the look's edges and the swatch.
+"""sdxl_full: the whole picture painted by SDXL from noise, led by the look's shape and the swatch.
 
 The alternative to sdxl_inpaint: the suit and what is around it are new each time. The cloth's
-colour is still held to the drape, since the edges keep the suit where the look has it.
+colour is still held to the drape, since depth and edges keep the suit where the look has it.
 """
 
 import numpy as np
@@ -19,7 +19,7 @@ class SdxlFullEngine(SdxlInpaintEngine):
     """As SdxlInpaintEngine, but nothing is kept of the drape's picture. See Engine."""
 
     name = "sdxl_full"
-    version = "1"
+    version = "2"
 
     def _box(self, coverage: NDArray[np.uint8], size_px: tuple[int, int]) -> Box:
         return whole(coverage)

@@ -3,7 +3,8 @@
     drape, crop to the garment, encode, denoise, decode, colour lock, weave, paste back
 
 Outside the cloth the picture is the look's, byte for byte. Whatever cannot be had (a swatch, a map,
-a weight) is an error: never another cloth, never a quieter picture.
+a weight) is an error: never another cloth, never a quieter picture. A look whose depth nobody has
+is led by its other maps: its picture says so (`no-depth`), and its recipe names those that led it.
 """
 
 from collections import OrderedDict
@@ -56,7 +57,7 @@ class SdxlInpaintEngine:
     """Renders one order at a time, or a batch of orders in one go of the network."""
 
     name = "sdxl_inpaint"
-    version = "1"
+    version = "2"
     batch_max = 2  # both cuts of an order
 
     def __init__(self, looks_dir: Path, shelf: Shelf, recipe: Recipe, needs: Sequence[str]) -> None:
@@ -127,10 +128,27 @@ class SdxlInpaintEngine:
         return self.render_batch([order], tick)[0]
 
     def render_batch(self, orders: Sequence[Order], tick: Tick) -> list[Rendering]:
-        """Render orders together; same bytes again only for a batch of the same size.
+        """Render orders together; same bytes again only for a batch of the same size. Looks that
+        are led by other maps are not painted together.
 
         Raises what Engine.render raises; EngineFailed when memory does not suffice for one.
         """
+        made: dict[int, Rendering] = {}
+        for numbers in self._alike(orders):
+            some = [orders[number] for number in numbers]
+            part = _within(tick, len(made) / len(orders), len(some) / len(orders))
+            made |= zip(numbers, self._rendered_alike(some, part), strict=True)
+        return [made[number] for number in range(len(orders))]
+
+    def _alike(self, orders: Sequence[Order]) -> list[list[int]]:
+        """The numbers of the orders, those together whose looks are led by the same maps."""
+        led: dict[tuple[str, ...], list[int]] = {}
+        for number, order in enumerate(orders):
+            controls = self._stand(order.letter).recipe.controls
+            led.setdefault(tuple(controls), []).append(number)
+        return list(led.values())
+
+    def _rendered_alike(self, orders: Sequence[Order], tick: Tick) -> list[Rendering]:
         ways = [lambda: self._rendered(orders, tick)]
         if len(orders) > 1:
             ways.append(lambda: [self._rendered([one], tick)[0] for one in orders])
@@ -145,7 +163,7 @@ class SdxlInpaintEngine:
         scene = self._scene(orders, drapes, stands)
         latents = denoise(
             self.pipeline,
-            self.recipe,
+            stands[0].recipe,
             scene,
             lambda share: tick(DRAPED + (PAINTED - DRAPED) * share),
             self._showing(orders, drapes, stands, scene),
@@ -156,7 +174,7 @@ class SdxlInpaintEngine:
         for order, drape, stand, part in zip(orders, drapes, stands, painted, strict=True):
             picture = self._finished(drape.picture, part, stand)
             recipe = self._record(order, drape, stand, len(orders))
-            done.append(Rendering(picture, recipe, drape.degraded))
+            done.append(Rendering(picture, recipe, drape.degraded + stand.degraded))
         tick(1.0)
         return done
 
@@ -268,7 +286,7 @@ class SdxlInpaintEngine:
         return {
             "engine": self.name,
             "engine_version": self.version,
-            **self.recipe.as_json(),
+            **stand.recipe.as_json(),
             "look": stand.name,
             "look_version": stand.version,
             "box": [stand.box.left, stand.box.top, stand.box.width, stand.box.height],
@@ -279,6 +297,11 @@ class SdxlInpaintEngine:
             "weights": {n: self._shelf.named(n).revision for n in self._needs},
             "machine": device_facts(),
         }
+
+
+def _within(tick: Tick, start: float, share: float) -> Tick:
+    """Tells `tick` of a part of the way."""
+    return lambda done: tick(start + share * done)
 
 
 def _cloth_key(letter: Letter) -> Hashable:

@@ -1,11 +1,12 @@
 """Control maps of a look: its edges and its depth, made once and kept beside the pack.
 
     python -m worker.engines.sdxl_maps edges [LOOK ...]      with controlnet-aux, no weights needed
-    python -m worker.engines.sdxl_maps depth LOOK FILE       a depth picture, near is white
+    make looks LOOKS="--depth [LOOK ...]"                    from the renderer that made the look
+    python -m worker.engines.sdxl_maps depth LOOK FILE       from any estimator; near is white
 
-Edges are found on the look in plain grey cloth, so that no thread is taken for a seam. A depth
-picture comes from the renderer that made the look, or from any depth estimator. Kept as
+Edges are found on the look in plain grey cloth, so that no thread is taken for a seam. Kept as
 <pack>/maps/<name>.png; the pack's own version, which covers its top folder only, does not change.
+A photograph tells no depth, and what was uploaded has only what came with it: see maps_of().
 """
 
 import argparse
@@ -26,10 +27,14 @@ from models.settings import ROOT
 from worker.cloth import Cloth
 from worker.engines import Picture
 from worker.engines.drape import DrapeEngine, bolt_of, form_of
-from worker.looks import Look, load_look
+from worker.looks import Look, load_look, own_depth
 
 LOOKS = ROOT / "assets" / "looks"
 CANNY_LEVELS = (40, 110)  # low and high threshold on the grey look: seams and folds, not shading
+WAYS = {  # to make a map of the look {}
+    "edges": "python -m worker.engines.sdxl_maps edges {0}",
+    "depth": 'make looks LOOKS="--depth {0}", or python -m worker.engines.sdxl_maps depth {0} FILE',
+}
 GREY = 0.22  # linear light of the plain cloth: mid-grey, folds and seams both show
 
 Map = NDArray[np.uint8]  # (height, width) of the look's picture
@@ -44,18 +49,30 @@ def load_maps(folder: Path, look_version: str, names: Iterable[str]) -> dict[str
         if image is None or about.get(name, {}).get("look_version") != look_version:
             raise LookUnavailable(
                 f"{_path(folder, name)} is missing or was made for another version of the look: "
-                f"python -m worker.engines.sdxl_maps {name} {folder.name}"
-                + (" FILE" if name == "depth" else "")
+                + WAYS[name].format(folder.name)
             )
         maps[name] = np.asarray(image, np.uint8)
     return maps
 
 
+def maps_of(folder: Path, look: Look, names: Sequence[str]) -> dict[str, Map]:
+    """The maps by name of a look of the house: all of them, and of a look made of a photo those
+    that are stored. Raises LookUnavailable."""
+    if "depth" not in _about(folder) and _is_of_a_photo(folder):
+        names = [name for name in names if name != "depth"]
+    return load_maps(folder, look.version, names)
+
+
 def maps_of_upload(folder: Path, look: Look, names: Sequence[str]) -> dict[str, Map]:
-    """The maps by name of a look that was uploaded: such a pack holds none, and its edges are found
-    here. Raises LookUnavailable for others."""
-    found = {"edges": edges_of(look)} if "edges" in names else {}
-    return found | load_maps(folder, look.version, [name for name in names if name not in found])
+    """The maps by name of a look that was uploaded: its edges are found here, and its depth is the
+    one that it brought, or none. Raises InvalidInput."""
+    depth = own_depth(folder, look) if "depth" in names else None
+    found = {} if depth is None else {"depth": depth}
+    return found | ({"edges": edges_of(look)} if "edges" in names else {})
+
+
+def _is_of_a_photo(folder: Path) -> bool:
+    return "photo" in json.loads((folder / "look.json").read_text(encoding="utf-8"))
 
 
 def edges_of(look: Look) -> Map:
