@@ -239,7 +239,6 @@ def account(page: Page) -> None:
     page.locator("#tokens").scroll_into_view_if_needed()
     keep(page, "console-account")
     page.goto("/console/people/audit")
-    page.locator(".log summary").nth(1).click()
     keep(page, "console-audit")
     page.goto("/console/people")
     page.get_by_label("Usuario").fill("mostrador")

@@ -223,6 +223,12 @@ def list_families(
     return session.scalars(_paged(query.order_by(*order), page)).all()
 
 
+def family_names(session: Session) -> dict[int, str]:
+    """By id, of all there are."""
+    rows = session.execute(select(FabricFamily.id, FabricFamily.display_name))
+    return {row.id: row.display_name for row in rows}
+
+
 def family(session: Session, id: int, to_write: bool = False) -> FabricFamily:
     """`to_write` holds the row until the transaction ends. Raises NotFound."""
     found = session.get(

@@ -1,6 +1,7 @@
 """People: accounts and their roles, sessions, API tokens, one's own account, the audit log."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Form, Query, Request, Response
@@ -9,14 +10,16 @@ from api.auth import MANAGE_PEOPLE, PERMISSIONS, READ_CATALOGUE, Needs, PersonNe
 from api.catalogue import Id
 from api.deps import Transaction, transaction_of
 from api.errors import status_of
+from api.pages.changes import Names, changes
 from api.pages.console import HOME, STRINGS, back, page
 from api.pages.console_orders import who
-from models import accounts, audit, sessions
+from models import accounts, audit, catalogue, sessions
 from models.database import Session
 from models.errors import InvalidInput, StylistError
 
 PEOPLE, ACCOUNT = f"{HOME}/people", f"{HOME}/account"
 ON_A_PAGE = 50
+FEW_CHANGES = 3  # of an entry of the log: so few are seen without asking
 Manager = Annotated[Principal, Depends(Needs(MANAGE_PEOPLE))]
 Person = Annotated[Principal, Depends(PersonNeeds(READ_CATALOGUE))]  # which every role may
 Name = Annotated[str, Form(min_length=1, max_length=100, pattern=r"\S")]
@@ -71,6 +74,8 @@ def read_audit(
         actor=actor,
         users=accounts.users(session),
         who=_who(session),
+        changes=partial(changes, names=_names(session)),
+        few=FEW_CHANGES,
     )
 
 
@@ -258,6 +263,18 @@ def _credentials(session: Session, id: int) -> dict[str, Any]:
 def _own_id(own: Principal) -> int:
     assert own.user_id is not None  # noqa: S101 (whoever signed in is a user)
     return own.user_id
+
+
+def _names(session: Session) -> Names:
+    """Who and what the ids in the log are; where that is gone, the id."""
+    families = catalogue.family_names(session)
+    users = {user.id: user.username for user in accounts.users(session)}
+    return {
+        "created_by": _who(session),
+        "fabric_family_id": lambda id: families.get(id, str(id)),
+        "owner": _who(session),
+        "user_id": lambda id: users.get(id, str(id)),
+    }
 
 
 def _who(session: Session) -> Callable[[str], str]:
