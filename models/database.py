@@ -15,12 +15,22 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import psycopg
-from sqlalchemy import Connection, CursorResult, Engine, TextClause, create_engine, event, make_url
+from sqlalchemy import (
+    Connection,
+    CursorResult,
+    Engine,
+    ExceptionContext,
+    TextClause,
+    create_engine,
+    event,
+    make_url,
+)
 from sqlalchemy.exc import (
     DataError,
     DisconnectionError,
     IntegrityError,
     InterfaceError,
+    InternalError,
     OperationalError,
 )
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -118,6 +128,7 @@ def pool() -> Engine:
     )
     event.listen(made, "checkin", _note_use)
     event.listen(made, "checkout", lambda link, record, _: _ping_if_idle(made, link, record))
+    event.listen(made, "handle_error", _leave_a_replica)
     return made
 
 
@@ -149,6 +160,13 @@ def _ping_if_idle(made: Engine, link: Any, record: ConnectionPoolEntry) -> None:
         made.dialect.do_ping(link)
     except psycopg.Error as error:
         raise DisconnectionError("the connection died while it was idle") from error
+
+
+def _leave_a_replica(context: ExceptionContext) -> None:
+    """After a failover a connection may live on and lead to a server that takes no writes: those of
+    this pool are not used again."""
+    if isinstance(context.original_exception, psycopg.errors.ReadOnlySqlTransaction):
+        context.is_disconnect = True
 
 
 @contextlib.contextmanager
@@ -219,7 +237,7 @@ def _domain_errors() -> Iterator[None]:
         raise Conflict("Ese identificador ya existe.") from error
     except DataError as error:
         raise InvalidInput("El texto tiene caracteres que no se pueden guardar.") from error
-    except (OperationalError, InterfaceError, PoolTimeoutError) as error:
+    except (OperationalError, InternalError, InterfaceError, PoolTimeoutError) as error:
         raise DatabaseUnavailable("La base de datos no responde.") from error
 
 

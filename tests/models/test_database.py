@@ -94,3 +94,11 @@ def test_only_a_connection_that_was_idle_is_asked_whether_it_lives(
     monkeypatch.setattr(engine().dialect, "do_ping", asked.append)
     sql("SELECT 1")
     assert len(asked) == pings
+
+
+def test_a_connection_that_leads_to_a_replica_is_told_once_and_then_replaced() -> None:
+    sql("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY")  # as where a failover left it
+    with pytest.raises(DatabaseUnavailable), one_statement() as session:
+        session.execute(ADD_MODE)
+    sql(ADD_MODE.text)
+    sql("DELETE FROM engine_modes")
