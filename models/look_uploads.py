@@ -214,7 +214,7 @@ def activate(session: Session, id: UUID) -> Look:
     """Put the upload's pack on the sales floor: as a new cut, or in place of that cut's older pack.
 
     Raises NotFound, Conflict while it is not ready, InvalidInput for a cut of the house."""
-    upload = find(session, id)
+    upload = find(session, id, to_write=True)
     fields = _pack(upload) | {"name": upload.name, "status": ACTIVE}
     refuse_house_cut(session, upload.cut)
     look = session.scalar(select(Look).where(Look.cut == upload.cut).with_for_update())
@@ -230,11 +230,11 @@ def activate(session: Session, id: UUID) -> Look:
 def discard(session: Session, id: UUID) -> None:
     """Forget an upload; who is making its pack loses the claim. Its objects are swept. Raises
     NotFound, and Conflict for the pack of a cut."""
+    session.execute(FORGET_JOB, {"fingerprint": _fingerprint(id)})  # first, as `complete` does
     upload = find(session, id, to_write=True)
     in_use = select(Look.id).where(Look.pack_key == upload.pack_key)
     if upload.pack_key is not None and session.scalar(in_use) is not None:
         raise Conflict("Ese corte usa esta subida; sube otra en su lugar o desactívalo.")
-    session.execute(FORGET_JOB, {"fingerprint": _fingerprint(id)})
     session.delete(upload)
     session.flush()
 

@@ -1,5 +1,7 @@
 """Orders for tests of the queue: placed as the API places them, on the seeded catalogue."""
 
+import time
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
@@ -12,6 +14,10 @@ from models.database import transaction
 LEASE_SECONDS = 15.0
 BOTH = ("recto", "cruzado")
 NOBODYS = "01234567-89ab-7def-8123-456789abcdef"  # the id of no order
+WAITING_FOR_A_LOCK = """
+SELECT count(*) FROM pg_stat_activity
+ WHERE datname = current_database() AND wait_event_type = 'Lock'
+"""
 
 
 def some_color_id() -> str:
@@ -75,3 +81,11 @@ def let_leases_lapse() -> None:
 
 def let_backoff_pass() -> None:
     sql("UPDATE jobs SET run_at = clock_timestamp() - interval '1 s' WHERE status = 'pending'")
+
+
+def until_they_wait(many: int, unless: Callable[[], bool] = lambda: False) -> None:
+    """For a lock: so many of the database's other sessions. The limit only ends a broken test."""
+    ends_at = time.monotonic() + 30
+    while not unless() and sql(WAITING_FOR_A_LOCK) < many:
+        assert time.monotonic() < ends_at
+        time.sleep(0.01)

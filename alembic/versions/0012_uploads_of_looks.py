@@ -46,8 +46,18 @@ def upgrade() -> None:
     )
 
 
+# Workers of the older code neither have these looks nor can they read such a letter.
+CANCEL = """
+UPDATE jobs SET status = 'canceled', settled_at = clock_timestamp(), version = version + 1,
+       claim = NULL, lease_until = NULL, leader_id = NULL
+ WHERE status IN ('pending', 'processing') AND letter->>'look_key' IS NOT NULL
+"""
+
+
 def downgrade() -> None:
     op.execute("DELETE FROM jobs WHERE generation_id IS NULL AND engine = 'look'")
+    op.execute(CANCEL)
+    op.execute("DELETE FROM looks WHERE pack_key IS NOT NULL")
     op.drop_table("look_uploads")
     op.drop_constraint(op.f("looks_pack_whole_check"), "looks")
     for column in ("pack_key", "pack_sha256"):

@@ -1,11 +1,13 @@
 """An upload's life: its job is fenced, its state is its job's; what is ready can be ordered."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
 import pytest
+from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
 from models import catalogue, generations, look_uploads, packs, profiles, queue
@@ -14,7 +16,14 @@ from models.errors import Conflict, InvalidInput, LeaseLost, NotFound
 from models.look_uploads import LookClaim, MadePack
 from models.storage import storage
 from tests.looks import CUT, forget_uploads, uploaded
-from tests.orders import let_backoff_pass, let_leases_lapse, place, some_color_id, sql
+from tests.orders import (
+    let_backoff_pass,
+    let_leases_lapse,
+    place,
+    some_color_id,
+    sql,
+    until_they_wait,
+)
 
 JOBS = "SELECT count(*) FROM jobs WHERE engine = 'look'"
 MADE = MadePack("looks/x/chaque-1.zip", "a" * 64, "0123456789abcdef", 256, 384, 3.05)
@@ -187,6 +196,32 @@ def test_a_trial_needs_no_activation() -> None:
         placed = generations.place(session, asked)
     assert letters(placed)["look_sha256"] == MADE.pack_sha256
     assert sql("SELECT count(*) FROM looks WHERE pack_key IS NOT NULL") == 0
+
+
+def test_what_is_being_activated_is_not_discarded() -> None:
+    id = ready()
+    with ThreadPoolExecutor() as threads:
+        with transaction() as session:
+            look_uploads.activate(session, id)
+            discarded = threads.submit(discard, id)
+            until_they_wait(1, unless=discarded.done)
+        with pytest.raises(Conflict, match="usa esta subida"):
+            discarded.result()
+    assert states() == {id: "on"}
+
+
+def test_who_discards_and_who_completes_take_their_rows_in_the_same_order() -> None:
+    id = uploaded()
+    with ThreadPoolExecutor() as threads:
+        with transaction() as session:
+            session.execute(
+                text("SELECT 1 FROM jobs FOR UPDATE")
+            )  # the first that completing takes
+            discarded = threads.submit(discard, id)
+            until_they_wait(1)
+            session.execute(text("SELECT 1 FROM look_uploads FOR UPDATE NOWAIT"))
+        discarded.result()
+    assert states() == {}
 
 
 def test_what_is_not_ready_is_neither_tried_nor_activated() -> None:

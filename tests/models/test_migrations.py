@@ -13,6 +13,22 @@ from models.database import transaction
 from models.tables import metadata
 from tests.conftest import run_python
 
+UPLOADED_LOOK_AND_ITS_ORDER = """
+INSERT INTO looks (cut, name, pack, pack_version, pack_key, pack_sha256, width_px, height_px,
+                   px_per_cm)
+VALUES ('chaque', 'Chaqué', 'chaque', '0', 'looks/1.zip', '0', 10, 10, 1);
+WITH ordered AS (
+    INSERT INTO generations (id, owner, family_id, color_id, fabric_name, fabric_hex,
+                             uploaded_swatch, cuts, quality, noise_seed)
+    VALUES (gen_random_uuid(), 'shop', 'lino', 'azul', 'Azul', '#000000', false, '{chaque}',
+            'detail', 1)
+    RETURNING id)
+INSERT INTO jobs (id, generation_id, owner, cut, stage, engine, letter, fingerprint, priority,
+                  turn_at, max_attempts)
+SELECT gen_random_uuid(), id, 'shop', 'chaque', 'final', 'drape', '{"look_key": "looks/1.zip"}',
+       'x', 0, now(), 3
+  FROM ordered
+"""
 PERCENT_IN_PASSWORD = "postgres:p%40ss%25"
 
 
@@ -31,6 +47,12 @@ def test_migrations_go_up_down_and_up_again(empty_database: Callable[[], str]) -
     _alembic(url, "upgrade", "head")
     built = _tables(url)
     assert {"jobs", "generations", "images", "fabrics", "looks"} <= built
+    with psycopg.connect(url) as connection:
+        connection.execute(UPLOADED_LOOK_AND_ITS_ORDER)
+    _alembic(url, "downgrade", "0011")
+    with psycopg.connect(url) as connection:
+        found = connection.execute("SELECT status, (SELECT count(*) FROM looks) FROM jobs")
+        assert found.fetchall() == [("canceled", 0)]
     _alembic(url, "downgrade", "base")
     assert _tables(url) == {"alembic_version"}
     _alembic(url, "upgrade", "head")

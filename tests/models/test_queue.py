@@ -2,7 +2,6 @@
 
 import re
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -28,13 +27,10 @@ from tests.orders import (
     place,
     some_color_id,
     sql,
+    until_they_wait,
 )
 
 pytestmark = pytest.mark.usefixtures("clean")
-WAITING_FOR_A_LOCK = """
-SELECT count(*) FROM pg_stat_activity
- WHERE datname = current_database() AND wait_event_type = 'Lock'
-"""
 Move = Callable[[Session, queue.Claim], None]
 SETTLING: dict[str, Move] = {
     "renew": lambda s, h: queue.renew(s, h, LEASE_SECONDS, 50),
@@ -53,14 +49,6 @@ def settle(held: queue.Claim, verb: str) -> None:
 def expire() -> int:
     with transaction() as session:
         return len(queue.expire(session))
-
-
-def until_they_wait(many: int, unless: Callable[[], bool] = lambda: False) -> None:
-    """For a lock: so many of the database's other sessions. The limit only ends a broken test."""
-    ends_at = time.monotonic() + 30
-    while not unless() and sql(WAITING_FOR_A_LOCK) < many:
-        assert time.monotonic() < ends_at
-        time.sleep(0.01)
 
 
 # --- claim ----------------------------------------------------------------------------------------
