@@ -47,9 +47,13 @@ def link(base_url: str, key: str) -> str:
     address = f"{base_url}/files/{key}"
     if key.startswith(PUBLIC_PREFIX):
         return address
-    hour = int(time.time()) // 3600 + 1
-    expires = (hour + settings().file_link_hours) * 3600
+    expires = (link_hour() + 1 + settings().file_link_hours) * 3600
     return f"{address}?expires={expires}&signature={_signature(key, expires)}"
+
+
+def link_hour() -> int:
+    """Links are signed anew each hour: an answer with links is another one then."""
+    return int(time.time()) // 3600
 
 
 def key_of(base_url: str, url: str) -> str:

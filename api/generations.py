@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Header, Request, Response
 
 from api.auth import PLACE_ORDERS, READ_ORDERS, Principal, ShopNeeds
 from api.deps import Address, BaseUrl, Transaction, base_url, count_against_limit
-from api.files import link
+from api.files import link, link_hour
 from api.language import told
 from api.polls import Together
 from api.schemas import (
@@ -128,9 +128,10 @@ def _headers(etag: str, settled: bool) -> dict[str, str]:
 
 
 def _etag(id: UUID, version: int, waiting: Waiting | None) -> str:
-    """Weak: changes with every move of a job, and with the place in the queue."""
+    """Weak: changes with every move of a job, with the place in the queue, and with the links."""
     place = waiting and (waiting.ahead, waiting.workers_online)
-    return f'W/"{hashlib.sha256(f"{id} {version} {place}".encode()).hexdigest()[:20]}"'
+    told = f"{id} {version} {place} {link_hour()}"
+    return f'W/"{hashlib.sha256(told.encode()).hexdigest()[:20]}"'
 
 
 def generation_read(view: GenerationView, base: str) -> GenerationRead:

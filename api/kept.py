@@ -3,18 +3,17 @@ one small query. Each says its version as an ETag, so that a browser need not lo
 
 import hashlib
 import threading
-import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 
 from fastapi import Request, Response
 
+from api.files import link_hour
 from models import catalogue
 from models.database import Session
 from models.settings import settings
 
 ANSWERS_MOST = 64  # one a page, language, address and encoding
-LINK_SECONDS = 3600  # links to what is not public are signed anew each hour
 
 
 class Kept:
@@ -49,8 +48,7 @@ def answer(
     headers: dict[str, str],
 ) -> Response:
     """`make()`, unless this catalogue's answer for `depends` is kept, or the browser has it."""
-    hour = int(time.time()) // LINK_SECONDS
-    key = (catalogue.version(session), hour, settings().public_files_url, *depends)
+    key = (catalogue.version(session), link_hour(), settings().public_files_url, *depends)
     etag = f'W/"{hashlib.sha256(repr(key).encode()).hexdigest()[:20]}"'
     headers = headers | {"ETag": etag, "Cache-Control": "private, no-cache"}
     if etag in request.headers.get("if-none-match", ""):

@@ -178,9 +178,10 @@ def _place_as(session: Session, old: Generation, generation: Generation) -> UUID
     return generation.id
 
 
+# The newest order that shows it: the photo of its cloth is kept the longest.
 SHOWN_BY = text("""
 SELECT generation_id, cut FROM jobs
- WHERE image_id = :image_id AND generation_id IS NOT NULL ORDER BY id LIMIT 1
+ WHERE image_id = :image_id AND generation_id IS NOT NULL ORDER BY created_at DESC, id DESC LIMIT 1
 """)
 CLOTH = ("fabric_hex", "swatch_key", "swatch_sha256", "swatch_kind", "swatch_width_mm")
 LETTER = text("SELECT letter FROM jobs WHERE generation_id = :id LIMIT 1")

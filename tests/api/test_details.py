@@ -76,3 +76,21 @@ def test_a_key_that_was_used_for_another_order_is_refused(
 def test_a_picture_that_does_not_exist_has_no_detail(client: httpx.Client) -> None:
     assert client.post(f"/api/v1/images/{NOBODYS}/detail").status_code == 404
     assert sql("SELECT count(*) FROM jobs") == 0
+
+
+def test_a_picture_that_equal_orders_share_is_drawn_in_detail_in_the_cloth_of_the_newest(
+    client: httpx.Client, picture: dict[str, Any], work: Work, setting: Callable[..., None]
+) -> None:
+    """The same photo may have been uploaded twice: the older copy is swept first."""
+    setting(share_results="true")
+    order = {"color_id": some_cloth(client)["color_id"], "cuts": ["cruzado"]}
+    newest = client.post("/api/v1/generations", json=order).json()
+    assert newest["images"][0]["id"] == picture["id"]
+    sql(
+        'UPDATE jobs SET letter = CAST(letter AS jsonb) || \'{"swatch_key": "swatches/new.jpg"}\''
+        " WHERE generation_id = :id",
+        id=newest["id"],
+    )
+    placed = in_detail(client, picture)
+    key = "SELECT letter->>'swatch_key' FROM jobs WHERE generation_id = :id"
+    assert sql(key, id=placed["id"]) == "swatches/new.jpg"

@@ -1,16 +1,19 @@
 """/api/v1/generations: once per Idempotency-Key, cheap to poll, stopped on request; RFC 9457."""
 
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
 import pytest
 
+from api import files
 from models import accounts, queue, workers
 from models.database import transaction
-from tests.orders import NOBODYS, an_image, claim, job, sql
+from tests.orders import NOBODYS, an_image, claim, job, let_leases_lapse, sql
 from tests.wire import UTC_TIME, a_photo, problem, rows_of_orders, some_cloth
 
 V1 = "/api/v1/generations"
@@ -298,6 +301,20 @@ def test_an_unchanged_order_is_304_without_a_body(
     assert client.get(url, headers={"If-None-Match": 'W/"otro"'}).status_code == 200
 
 
+def test_an_answer_whose_links_are_signed_anew_is_another_one(
+    client: httpx.Client, order: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = placed(client, order | {"cuts": ["recto"]}).json()["urls"]["self"]
+    held = claim()
+    with transaction() as session:
+        queue.complete(session, held, an_image(held))
+    first = client.get(url)
+    monkeypatch.setattr(files, "time", SimpleNamespace(time=lambda: time.time() + 26 * 3600))
+    later = client.get(url, headers={"If-None-Match": first.headers["etag"]})
+    assert later.status_code == 200  # a browser shows its own copy on 304: with links that are over
+    assert later.json()["images"][0]["url"] != first.json()["images"][0]["url"]
+
+
 def test_every_move_of_a_job_changes_the_etag(client: httpx.Client, order: dict[str, Any]) -> None:
     url = placed(client, order | {"cuts": ["recto"]}).json()["urls"]["self"]
     seen = [client.get(url).headers["etag"]]
@@ -370,6 +387,20 @@ def test_without_a_worker_the_order_is_accepted_with_a_warning(
     sql("UPDATE workers SET last_seen_at = now() - interval '31 s' WHERE name = 'mudo'")
     body = client.get(body["urls"]["self"]).json()
     assert (body["warnings"], body["queue"]["workers_online"]) == ([], 1)
+
+
+def test_a_worker_that_renders_for_long_is_online_although_it_says_nothing(
+    client: httpx.Client, order: dict[str, Any]
+) -> None:
+    url = placed(client, order | {"cuts": ["recto", "cruzado"]}).json()["urls"]["self"]
+    with transaction() as session:
+        workers.beat(session, "uno", ["drape"], "1", "cpu")
+    sql("UPDATE workers SET last_seen_at = now() - interval '1 hour'")
+    claim("uno")
+    body = client.get(url).json()
+    assert (body["warnings"], body["queue"]["workers_online"]) == ([], 1)
+    let_leases_lapse()
+    assert client.get(url).json()["warnings"] == ["no-workers"]
 
 
 def test_the_place_in_the_queue_counts_the_jobs_before_this_order(
