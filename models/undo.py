@@ -15,6 +15,7 @@ from models.catalogue import EditedMeanwhile, Fabric, FabricFamily
 from models.errors import NotFound
 
 TOGETHER_MOST = 5000  # entries of one transaction lie no further apart
+TOGETHER_SECONDS = 60  # and were written in less
 UNDONE = "('delete', 'family'), ('delete', 'fabric'), ('update', 'fabric')"
 
 # Index audit_subject_kind_subject_id.
@@ -22,16 +23,19 @@ LAST = text("""
 SELECT max(id) FROM audit
  WHERE subject_kind = :kind AND subject_id = :id AND action = :action
 """)
-# xmin is the transaction that wrote a row, and entries are never changed.
+# xmin is the transaction that wrote a row, and entries are never changed; but all that a backup
+# brings back come in one. In the order of ids, in which changes to many take their rows.
 TOGETHER = text(f"""
 SELECT other.action, other.subject_kind AS kind, other.subject_id AS id, other.before, other.after
   FROM audit entry
   JOIN audit other ON other.id BETWEEN entry.id - {TOGETHER_MOST} AND entry.id + {TOGETHER_MOST}
                   AND other.xmin = entry.xmin AND other.action = entry.action
+                  AND other.actor = entry.actor AND abs(extract(epoch FROM other.at - entry.at))
+                                                    < {TOGETHER_SECONDS}
  WHERE entry.id = :entry
    AND (entry.action, entry.subject_kind) IN ({UNDONE})
    AND (other.action, other.subject_kind) IN ({UNDONE})
- ORDER BY other.subject_kind, other.id
+ ORDER BY other.subject_kind, CAST(other.subject_id AS bigint)
 """)
 
 

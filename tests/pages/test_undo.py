@@ -11,6 +11,16 @@ from tests.console import Document, done, read
 from tests.orders import place, sql
 
 CATALOGUE, ORDERS = "/console/catalogue", "/console/orders"
+# Copies of what the log tells of these fabrics, an hour apart; the first one's id.
+RESTORED = """
+WITH restored AS (
+    INSERT INTO audit (at, actor, action, subject_kind, subject_id, subject_name, before, after)
+    SELECT at - (row_number() OVER (ORDER BY id DESC)) * interval '1 hour',
+           actor, action, subject_kind, subject_id, subject_name, before, after
+      FROM audit WHERE action = 'update' AND subject_id = ANY(:ids) ORDER BY id
+    RETURNING id)
+SELECT min(id) FROM restored
+"""
 
 
 @pytest.fixture
@@ -114,6 +124,18 @@ def test_only_deletions_and_changes_in_the_catalogue_can_be_undone(
     assert made is not None
     for entry in (made, 999999999):
         assert browser.post(f"{CATALOGUE}/undo/{entry}").status_code == 404
+
+
+def test_changes_that_a_backup_brought_back_together_are_still_undone_one_by_one(
+    browser: httpx.Client, family: int
+) -> None:
+    ids = [row[0] for row in fabrics_of(family)]
+    for id in ids:
+        browser.post(f"{CATALOGUE}/bulk", data={"ids": [str(id)], "action": "deactivate"})
+    first: int = sql(RESTORED, ids=[str(id) for id in ids])
+    assert done(browser.post(f"{CATALOGUE}/undo/{first}")) == "undone"
+    statuses_of = "SELECT array_agg(status ORDER BY id) FROM fabrics WHERE fabric_family_id = :id"
+    assert sql(statuses_of, id=family) == ["active", "inactive"]
 
 
 # --- many orders ----------------------------------------------------------------------------------
