@@ -245,7 +245,8 @@ def _largest_panels(look: Look) -> tuple[Panel, ...]:
     largest = np.argsort(np.bincount(ids))[::-1][:PANELS_JUDGED]
     shown = (look.alpha.flat[look.at] == 255) & (look.light.reshape(-1)[: len(look.at)] > 0.25)
     places = (np.flatnonzero((ids == panel) & shown) for panel in largest)
-    return tuple(_panel(look, where) for where in places if where.size)
+    panels = (_panel(look, where) for where in places if where.size)
+    return tuple(panel for panel in panels if panel.window.any())
 
 
 def _panel(look: Look, where: Indices) -> Panel:
@@ -266,7 +267,7 @@ def _pattern_errors(
     pixels: NDArray[np.uint8], stage: Stage, expected: Expected
 ) -> tuple[float | None, float | None, float | None]:
     """Scale and angle error of the panel that is farthest off, and the share of pattern found."""
-    if not len(expected.waves):
+    if not len(expected.waves) or not stage.panels:
         return None, None, None
     spectra = [_spectrum(pixels, panel, expected.channel) for panel in stage.panels]
     fits = [_fit(spectrum, expected) for spectrum in spectra]

@@ -174,6 +174,13 @@ def test_a_look_of_which_nothing_is_lit_as_flat_cloth_is_not_judged(tmp_path: Pa
     assert TruthCheck(tmp_path).of(picture, letter_for(look), None) is None
 
 
+def test_where_no_panel_is_shown_there_is_no_pattern_to_measure() -> None:
+    striped = cloth(PATTERNED[0])
+    bare = replace(stage("recto"), panels=())
+    truth = judged(worn("recto", striped), bare, expected_of(bare, striped))
+    assert (truth.grade, truth.pattern_found) == ("green", None)
+
+
 def test_a_look_in_another_version_is_no_witness() -> None:
     letter = letter_for(look_of("recto")).model_copy(update={"look_version": "another"})
     with pytest.raises(LookUnavailable, match="versión another"):
