@@ -96,7 +96,9 @@ def measure(count: int) -> Times:
         with timed(times.empty), one_statement() as session:
             session.execute(EMPTY)
         with timed(times.claims), one_statement() as session:
-            held = queue.claim(session, ENGINES, f"bench-{os.getpid()}", LEASE_SECONDS, warm=warm)
+            held = queue.claim(
+                session, queue.Claimant(f"bench-{os.getpid()}", ENGINES, LEASE_SECONDS, warm=warm)
+            )
         if held is None:
             raise SystemExit("the queue is empty")
         warm = held.engine

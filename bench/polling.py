@@ -105,7 +105,7 @@ def render_half() -> list[queue.Claim]:
     """Of each order one cut gets its picture, the other is left half drawn: the claims of those."""
     drawn, held = set(), []
     with one_statement() as session:
-        found = queue.claim(session, ["drape"], "bench", LEASE_SECONDS)
+        found = queue.claim(session, queue.Claimant("bench", ["drape"], LEASE_SECONDS))
     while found is not None:
         if found.generation_id in drawn:
             move(found, 50)
@@ -115,7 +115,7 @@ def render_half() -> list[queue.Claim]:
             with one_statement() as session:
                 queue.complete(session, found, an_image(found))
         with one_statement() as session:
-            found = queue.claim(session, ["drape"], "bench", LEASE_SECONDS)
+            found = queue.claim(session, queue.Claimant("bench", ["drape"], LEASE_SECONDS))
     return held
 
 

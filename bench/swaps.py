@@ -146,7 +146,10 @@ class Workshop:
         with one_statement() as session:
             name = f"worker-{worker.number}"
             worker.job = queue.claim(
-                session, KINDS, name, LEASE_SECONDS, warm=warm, change_seconds=self.change_seconds
+                session,
+                queue.Claimant(
+                    name, KINDS, LEASE_SECONDS, warm=warm, change_seconds=self.change_seconds
+                ),
             )
         if worker.job is None:
             return

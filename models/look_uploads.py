@@ -141,7 +141,7 @@ def is_one_waiting(session: Executor) -> bool:
 
 def claim(session: Session, worker: str) -> LookClaim | None:
     """Take the next pack to make; None when there is nothing to do."""
-    row = queue.take(session, [ENGINE], worker, LEASE_SECONDS)
+    row = queue.take(session, queue.Claimant(worker, [ENGINE], LEASE_SECONDS))
     if row is None:
         return None
     return LookClaim(*queue.right_of(row), letter=LookLetter.model_validate(row.letter))

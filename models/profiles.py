@@ -145,7 +145,7 @@ def enqueue_unread(session: Session, quiet_seconds: float = QUIET_SECONDS) -> No
 
 def claim(session: Session, worker: str) -> ProfileClaim | None:
     """Take the next swatch to read; None when there is nothing to do."""
-    row = queue.take(session, [ENGINE], worker, LEASE_SECONDS)
+    row = queue.take(session, queue.Claimant(worker, [ENGINE], LEASE_SECONDS))
     if row is None:
         return None
     letter = SwatchLetter.model_validate(row.letter)

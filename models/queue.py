@@ -228,6 +228,17 @@ class NewJob:
 
 
 @dataclass(frozen=True)
+class Claimant:
+    """Who claims: with which engines, and for how long at first."""
+
+    worker: str
+    engines: Sequence[str]
+    lease_seconds: float
+    warm: str | None = None  # the engine that rendered last
+    change_seconds: float = 0.0  # to change to another's weights; 0 where all are in memory
+
+
+@dataclass(frozen=True)
 class Held:
     """The right to settle one job, until the lease ends or it is settled."""
 
@@ -423,41 +434,23 @@ RETURNING claim, id, generation_id, engine, fingerprint, attempts, letter
 """)
 
 
-def claim(
-    session: Executor,
-    engines: Sequence[str],
-    worker: str,
-    lease_seconds: float,
-    warm: str | None = None,
-    with_claim: UUID | None = None,
-    change_seconds: float = 0.0,
-) -> Claim | None:
+def claim(session: Executor, claimant: Claimant, with_claim: UUID | None = None) -> Claim | None:
     """Take the job whose turn it is; None when there is nothing to do.
 
-    `warm` is the engine that rendered last; `change_seconds` is what it takes this worker to
-    change to another's weights, 0 where all are in memory; `with_claim` is the uuid to claim with,
-    for a worker that wants to look it up after a lost connection (see `held_by`)."""
-    row = take(session, engines, worker, lease_seconds, warm, with_claim, change_seconds)
-    return _claim_of(row)
+    `with_claim` is the uuid to claim with, for a worker that wants to look it up after a lost
+    connection (see `held_by`)."""
+    return _claim_of(take(session, claimant, with_claim))
 
 
-def take(
-    session: Executor,
-    engines: Sequence[str],
-    worker: str,
-    lease_seconds: float,
-    warm: str | None = None,
-    with_claim: UUID | None = None,
-    change_seconds: float = 0.0,
-) -> Row[Any] | None:
+def take(session: Executor, claimant: Claimant, with_claim: UUID | None = None) -> Row[Any] | None:
     """The row of what was claimed, whatever kind of letter it carries."""
-    patience_seconds = CHANGES_WORTH * change_seconds
+    patience_seconds = CHANGES_WORTH * claimant.change_seconds
     values = {
         "claim": with_claim or uuid4(),
-        "worker": worker,
-        "engines": list(engines),
-        "warm": warm,
-        "lease_seconds": lease_seconds,
+        "worker": claimant.worker,
+        "engines": list(claimant.engines),
+        "warm": claimant.warm,
+        "lease_seconds": claimant.lease_seconds,
         "affinity_seconds": max(AFFINITY_SECONDS, patience_seconds),
         "patience_seconds": patience_seconds,
         "courtesy_seconds": COURTESY_SECONDS,

@@ -37,7 +37,7 @@ def place(cuts: tuple[str, ...] = ("recto",), **order: Any) -> UUID:
 def claim(worker: str = "a", engine: str = "drape") -> queue.Claim:
     """Claim the next job, which must be there."""
     with transaction() as session:
-        held = queue.claim(session, [engine], worker, LEASE_SECONDS)
+        held = queue.claim(session, queue.Claimant(worker, [engine], LEASE_SECONDS))
     assert held is not None
     return held
 

@@ -179,15 +179,10 @@ class Loop:
         return self._answered(self._look_for(self._unanswered))
 
     def _take(self, claim: UUID) -> queue.Claim | None:
+        lease_seconds = settings().lease_seconds
+        claimant = queue.Claimant(self.name, list(self.engines), lease_seconds, self._warm)
         with one_statement() as session:
-            return queue.claim(
-                session,
-                list(self.engines),
-                self.name,
-                settings().lease_seconds,
-                warm=self._warm,
-                with_claim=claim,
-            )
+            return queue.claim(session, claimant, with_claim=claim)
 
     def _look_for(self, claim: UUID) -> queue.Claim | None:
         with one_statement() as session:

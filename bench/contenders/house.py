@@ -100,7 +100,7 @@ def work(url: str) -> None:
                 queue.expire(session)
             expired_at = time.monotonic()
         with one_statement() as session:
-            held = queue.claim(session, ENGINES, worker, LEASE_SECONDS, warm=warm)
+            held = queue.claim(session, queue.Claimant(worker, ENGINES, LEASE_SECONDS, warm=warm))
         if held is not None:
             warm = held.engine
             with one_statement() as session:
@@ -117,7 +117,7 @@ def render(url: str, count: int, beats: int) -> None:
         with one_statement() as session:
             queue.enqueue(session, [a_job(number, generation_id, letter)])
         with one_statement() as session:
-            held = queue.claim(session, ENGINES, WORKER, LEASE_SECONDS)
+            held = queue.claim(session, queue.Claimant(WORKER, ENGINES, LEASE_SECONDS))
         assert held is not None
         for beat in range(beats):
             with one_statement() as session:

@@ -290,7 +290,7 @@ def test_an_order_shows_its_pictures_its_story_and_its_recipe(
 def test_the_story_tells_every_attempt_and_why_it_ended(browser: httpx.Client) -> None:
     id = place()
     with transaction() as session:
-        held = queue.claim(session, ["drape"], "taller-uno", 15.0)
+        held = queue.claim(session, queue.Claimant("taller-uno", ["drape"], 15.0))
         assert held is not None
         queue.retry(session, held, "storage-error", "No se pudo guardar.")
     words = read(browser, f"/console/orders/{id}").words

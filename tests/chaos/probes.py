@@ -49,7 +49,7 @@ def a_hanging_claimer_holds_up_nobody() -> list[str]:
     def hang() -> None:
         try:
             with transaction() as session:
-                queue.claim(session, ["mock"], "hanging", LEASE_SECONDS)
+                queue.claim(session, queue.Claimant("hanging", ["mock"], LEASE_SECONDS))
                 claimed.set()
                 leave.wait(HOLD_SECONDS)
                 session.rollback()
@@ -62,7 +62,7 @@ def a_hanging_claimer_holds_up_nobody() -> list[str]:
         started = time.monotonic()
         try:
             with transaction() as session:
-                held = queue.claim(session, ["mock"], "next", LEASE_SECONDS)
+                held = queue.claim(session, queue.Claimant("next", ["mock"], LEASE_SECONDS))
                 session.rollback()
         finally:
             waited = time.monotonic() - started
@@ -78,7 +78,7 @@ def a_claim_takes_one_job_under_any_plan() -> list[str]:
     with transaction() as session:
         for switch in PLANNER_SWITCHES:
             session.execute(text(f"SET LOCAL enable_{switch} = off"))
-        queue.claim(session, ["mock"], "planned", LEASE_SECONDS)
+        queue.claim(session, queue.Claimant("planned", ["mock"], LEASE_SECONDS))
         taken = session.scalar(text("SELECT count(*) FROM jobs WHERE status = 'processing'"))
         session.rollback()
     return [] if taken == 1 else [f"invariant 3: one claim took {taken} jobs"]
@@ -93,7 +93,7 @@ def many_claimers_share_nothing() -> list[str]:
         mine: list[queue.Claim] = []
         while True:
             with transaction() as session:
-                held = queue.claim(session, ["mock"], name, LEASE_SECONDS)
+                held = queue.claim(session, queue.Claimant(name, ["mock"], LEASE_SECONDS))
             if held is None:
                 return mine
             mine.append(held)

@@ -90,7 +90,7 @@ def test_an_upload_is_made_by_whoever_claims_it_and_is_then_ready() -> None:
 def test_it_is_claimed_once_and_by_no_renderer_and_no_reader() -> None:
     uploaded()
     with transaction() as session:
-        assert queue.claim(session, ["drape"], "b", 15) is None
+        assert queue.claim(session, queue.Claimant("b", ["drape"], 15)) is None
         assert profiles.claim(session, "b") is None
     take()
     with transaction() as session:

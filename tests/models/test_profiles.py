@@ -156,7 +156,7 @@ def test_workers_that_render_never_claim_a_swatch(fabric: int) -> None:
     look()
     with transaction() as session:
         engines = ["drape", "mock", "sdxl_inpaint", "sdxl_full"]
-        assert queue.claim(session, engines, "a", LEASE_SECONDS) is None
+        assert queue.claim(session, queue.Claimant("a", engines, LEASE_SECONDS)) is None
 
 
 def test_swatches_to_be_read_are_not_in_the_way_of_orders(fabric: int) -> None:

@@ -67,13 +67,16 @@ def test_a_claimed_job_is_not_claimed_again() -> None:
     place()
     claim()
     with transaction() as session:
-        assert queue.claim(session, ["drape"], "b", LEASE_SECONDS) is None
+        assert queue.claim(session, queue.Claimant("b", ["drape"], LEASE_SECONDS)) is None
 
 
 def test_a_worker_claims_only_for_its_engines() -> None:
     place()
     with transaction() as session:
-        assert queue.claim(session, ["mock", "sdxl_inpaint"], "b", LEASE_SECONDS) is None
+        assert (
+            queue.claim(session, queue.Claimant("b", ["mock", "sdxl_inpaint"], LEASE_SECONDS))
+            is None
+        )
 
 
 def test_jobs_are_claimed_by_priority_then_turn() -> None:
@@ -92,7 +95,7 @@ def test_claimers_at_once_never_share_a_job() -> None:
         gate.wait()
         while True:
             with transaction() as session:
-                held = queue.claim(session, ["drape"], "w", LEASE_SECONDS)
+                held = queue.claim(session, queue.Claimant("w", ["drape"], LEASE_SECONDS))
             if held is None:
                 return
             taken.append(held)
@@ -111,7 +114,7 @@ def test_a_claim_takes_one_job_under_any_plan() -> None:
     with transaction() as session:
         for switch in ("hashjoin", "mergejoin", "material", "indexscan", "bitmapscan"):
             session.connection().exec_driver_sql(f"SET LOCAL enable_{switch} = off")
-        queue.claim(session, ["drape"], "a", LEASE_SECONDS)
+        queue.claim(session, queue.Claimant("a", ["drape"], LEASE_SECONDS))
     assert sql("SELECT count(*) FROM jobs WHERE status = 'processing'") == 1
 
 
@@ -152,7 +155,8 @@ def _claim_warm(warm: str | None, change_seconds: float = 0.0) -> object:
     both = ["drape", "mock"]
     with transaction() as session:
         held = queue.claim(
-            session, both, "w", LEASE_SECONDS, warm=warm, change_seconds=change_seconds
+            session,
+            queue.Claimant("w", both, LEASE_SECONDS, warm=warm, change_seconds=change_seconds),
         )
     return held and held.generation_id
 
@@ -209,7 +213,7 @@ def test_a_paused_engine_is_not_claimed_until_it_is_resumed() -> None:
     with transaction() as session:
         queue.pause(session, "drape", by="user:1")
     with transaction() as session:
-        assert queue.claim(session, ["drape"], "w", LEASE_SECONDS) is None
+        assert queue.claim(session, queue.Claimant("w", ["drape"], LEASE_SECONDS)) is None
         assert queue.modes(session) == {"drape": "paused"}
         queue.resume(session, "drape")
     assert claim().attempts == 1
@@ -253,7 +257,7 @@ def test_two_orders_at_once_are_rendered_once() -> None:
     assert held.generation_id == first
     third = place()
     with transaction() as session:
-        assert queue.claim(session, ["drape"], "b", LEASE_SECONDS) is None
+        assert queue.claim(session, queue.Claimant("b", ["drape"], LEASE_SECONDS)) is None
     settle(held, "complete")
     for id in (first, second, third):
         with transaction() as session:
@@ -363,7 +367,7 @@ def test_who_waits_for_a_picture_that_is_on_its_way_goes_on_waiting() -> None:
     same = place(quality="preview")
     expire()
     with transaction() as session:
-        assert queue.claim(session, ["drape"], "b", LEASE_SECONDS) is None
+        assert queue.claim(session, queue.Claimant("b", ["drape"], LEASE_SECONDS)) is None
     settle(held, "complete")
     for id in (urgent, same):
         assert sql("SELECT status FROM jobs WHERE generation_id = :id", id=id) == "completed"
@@ -742,7 +746,7 @@ def test_claims_after_the_first_few_are_not_planned_anew() -> None:
     """Planning one takes half as long as running it."""
     with transaction() as session:
         for _ in range(20):
-            queue.claim(session, ["drape", "mock"], "w", LEASE_SECONDS, warm="drape")
+            queue.claim(session, queue.Claimant("w", ["drape", "mock"], LEASE_SECONDS, "drape"))
         planned, reused = session.execute(text(PLANS)).one()
     assert reused >= 10 > planned
 
