@@ -29,7 +29,7 @@ from tests.orders import let_backoff_pass, let_leases_lapse, place, sql
 from tests.workers import start_worker
 from worker import apprentice, look_maker
 from worker.look_maker import LookMaker
-from worker.looks import load_look
+from worker.looks import DEPTH, load_look
 from worker.packs import write_files
 from worker.sweep import sweep_looks, sweep_overlays
 
@@ -126,6 +126,13 @@ def test_an_order_whose_pack_was_damaged_fails_in_words(work: Callable[[], int])
     assert outcome()[:2] == ["failed", "look-unreadable"]
 
 
+def far_suit() -> dict[str, bytes]:
+    """With a depth map that shows near as black."""
+    alpha = cv2.imdecode(np.frombuffer(small_pack()["alpha.png"], np.uint8), cv2.IMREAD_GRAYSCALE)
+    assert alpha is not None
+    return {**small_pack(), DEPTH: cv2.imencode(".png", 255 - alpha)[1].tobytes()}
+
+
 def broken(**about: Any) -> dict[str, bytes]:
     return sealed(small_pack(), about_of(small_pack()) | about)
 
@@ -136,8 +143,9 @@ def broken(**about: Any) -> dict[str, bytes]:
         (broken(panels={}), "look.json: panels.png usa paneles sin nombre"),
         (broken(panels="rf"), "look.json: panels no es id"),
         (sealed({**small_pack(), "u.png": b"\x89PNG"}, about_of(small_pack())), "dañado u.png"),
+        (far_suit(), "maps/depth.png no muestra el traje más cerca que el fondo"),
     ],
-    ids=["nameless panels", "no panels", "a header without a picture"],
+    ids=["nameless panels", "no panels", "a header without a picture", "near is black"],
 )
 def test_what_only_pixels_tell_is_said_on_the_upload(files: dict[str, bytes], words: str) -> None:
     id = uploaded(files)
