@@ -206,6 +206,35 @@ def test_the_weave_is_drawn_when_somebody_wants_to_see_it(
     expect(page.locator("#viewer-told")).to_be_empty()
 
 
+def test_what_is_looked_at_closely_stays_so_when_the_tablet_is_turned(
+    page: Page, made: None
+) -> None:
+    """Each state is waited for: the whole picture, its fit, what was asked for; and that the turn
+    has reached the picture, which is narrower than the surface before and wider than it after."""
+    page.goto("/gallery")
+    page.locator(".picture-open").first.click()
+    picture, zoom = page.locator("#viewer-picture"), page.locator("#viewer-zoom")
+    expect(picture).to_have_js_property("naturalWidth", 1024)
+    expect(picture).to_have_js_property("complete", True)
+    expect(zoom).to_have_text(re.compile(r"\d+ %"))
+    page.keyboard.press("1")
+    expect(zoom).to_have_text("100 %")
+    expect(picture).to_have_attribute("style", _moved_right((TABLET["width"] - 1024) // 2))
+    page.set_viewport_size(UPRIGHT)
+    expect(picture).to_have_attribute("style", _moved_right(0))
+    expect(zoom).to_have_text("100 %")
+    page.keyboard.press("0")
+    expect(zoom).not_to_have_text("100 %")
+    fit = zoom.text_content() or ""
+    page.set_viewport_size(TABLET)
+    expect(zoom).not_to_have_text(fit)
+
+
+def _moved_right(px: int) -> re.Pattern[str]:
+    """The style of a picture at its own size, so far from the surface's left edge."""
+    return re.compile(rf"width: 1024px.*translate\({px}px,")
+
+
 def test_two_fingers_bring_the_picture_closer(page: Page, made: None) -> None:
     page.goto("/gallery")
     page.locator(".picture-open").first.click()
