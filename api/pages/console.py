@@ -7,7 +7,7 @@ static_console/. Pages call the same functions as the JSON API.
 from collections.abc import Mapping
 from functools import partial
 from typing import Annotated, Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
 
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
@@ -91,11 +91,20 @@ def local(url: str, otherwise: str = HOME) -> str:
 
 
 def to_sign_in(request: Request, home: str) -> RedirectResponse:
-    """Who signs in comes back to this page; after a form, to `home`."""
+    """Who signs in comes back to this page; after a form, which was not kept and is said so, to the
+    page that it was on."""
+    if request.method != "GET":
+        at = urlencode({"next": _page_of_form(request, home)})
+        return back(f"{SIGN_IN}?{at}", "session-over")
     query = request.url.query
     asked = f"{request.url.path}?{query}" if query else request.url.path
-    wanted = local(asked, home) if request.method == "GET" else home
-    return RedirectResponse(f"{SIGN_IN}?{urlencode({'next': wanted})}", 303)
+    return RedirectResponse(f"{SIGN_IN}?{urlencode({'next': local(asked, home)})}", 303)
+
+
+def _page_of_form(request: Request, home: str) -> str:
+    """Without its query, which may say what was done before."""
+    came = urlsplit(request.headers.get("referer", ""))
+    return local(came.path, home) if came.netloc == request.url.netloc else home
 
 
 def _tell(request: Request, status: int, message: str) -> Response:

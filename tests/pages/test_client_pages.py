@@ -166,6 +166,16 @@ def test_who_is_not_signed_in_comes_back_after_signing_in(client: httpx.Client) 
     assert answer.headers["location"] == "/console/sign-in?next=%2Fclients%3Fq%3Da"
 
 
+def test_a_form_after_the_session_is_over_says_that_nothing_was_kept(client: httpx.Client) -> None:
+    page = f"{client.base_url}/clients/new?look=1"
+    answer = client.post("/clients", data=SOFIA, headers={"Referer": page})
+    assert done(answer) == "session-over"
+    assert httpx.URL(answer.headers["location"]).params["next"] == "/clients/new"
+    assert "Tu sesión terminó" in client.get(answer.headers["location"]).text
+    elsewhere = client.post("/clients", data=SOFIA, headers={"Referer": "https://other.example/x"})
+    assert httpx.URL(elsewhere.headers["location"]).params["next"] == "/clients"
+
+
 def test_pages_about_clients_are_never_cached(stylist: httpx.Client, sofia: str) -> None:
     for path in ("/clients", sofia):
         assert stylist.get(path).headers["cache-control"] == "private, no-store"

@@ -369,7 +369,7 @@ def test_a_preview_goes_when_its_picture_is_given_up(
 ) -> None:
     page.goto(f"/?orden={sketched[0]}")
     expect(page.locator(".suit-preview")).to_be_visible()
-    page.get_by_role("button", name="Cancelar el pedido").click()
+    page.get_by_role("button", name="Cancelar").click()
     expect(page.locator(".suit-preview")).to_have_count(0)
     expect(page.locator(".suit-picture")).to_have_count(1)
 

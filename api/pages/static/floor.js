@@ -28,11 +28,16 @@ const actions = {
   cancel: stop,
   again: (order) => start(order.cloth, cutsOf(order)),
   variant: (order) => start(order.cloth, cutsOf(order), newSeed()),
+  signIn: () => location.assign(`/console/sign-in?next=${encodeURIComponent(here())}`),
   present: () => {
     presenting.showTurns(Boolean(turned(1)));
     presenting.start();
   },
 };
+
+function here() {
+  return location.pathname + location.search;
+}
 
 function cutsOf(order) {
   return order.cuts.map(({ cut }) => cut);
@@ -74,7 +79,8 @@ async function start(cloth, cuts, seed = null) {
   } catch (error) {
     if (mine.signal.aborted) return;
     if (!(error instanceof Refused)) throw error;
-    present({ ...ended(sending, "failed", "refused"), trouble: error.message });
+    const signedOut = error.status === 401;
+    present({ ...ended(sending, "failed", "refused"), trouble: error.message, signedOut });
   }
 }
 

@@ -70,7 +70,8 @@ function waitAskedFor(response) {
 export function inWords(status, problem) {
   if (status >= 500) return t("problem.server");
   if (status === 429) return t("problem.too_many");
-  if (status === 401 || status === 403) return t("problem.forbidden");
+  if (status === 401) return t("problem.signed_out");
+  if (status === 403) return t("problem.forbidden");
   if (status === 404) return t("problem.not_found");
   // A rule of the house says one sentence; a list of schema findings is for programs.
   const findings = problem?.errors ?? [];

@@ -245,7 +245,9 @@ class Figure {
     this.latest = { order, entry, image, actions };
     const arrived = image && this.shown?.id === image.id;
     const cancel = [t("stage.cancel"), () => actions.cancel(this.latest.order)];
-    const again = [t("stage.retry"), () => actions.again(order)];
+    const again = order.signedOut
+      ? [t("stage.sign_in"), actions.signIn]
+      : [t("stage.retry"), () => actions.again(order)];
     const words = arrived
       ? overPicture(order, entry, image, cancel, this.veil ? t("stage.preview") : t("stage.draft"))
       : instead(order, entry, cancel, again);
