@@ -5,6 +5,7 @@ Every page is a form or a list that works without JavaScript. Pages call the sam
 JSON API; a refusal is told on the form that it is about.
 """
 
+from contextlib import suppress
 from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
 from uuid import UUID
@@ -64,10 +65,18 @@ def render(name: str, request: Request, status: int = 200, **values: Any) -> HTM
         t=STRINGS,
         path=request.url.path,
         said=STRINGS["said"].get(request.query_params.get("said", ""), ""),
+        suit=_suit(request.query_params.get("suit", "")),
         url_with=lambda **changes: url_with(request, **changes),
         **values,
     )
     return HTMLResponse(html, status, {"Cache-Control": "private, no-store"})
+
+
+def _suit(words: str) -> UUID | None:
+    """The order that was just kept, to go back to it."""
+    with suppress(ValueError):
+        return UUID(words)
+    return None
 
 
 def page(
@@ -91,11 +100,12 @@ def page(
     return render(name, request, status, **values)
 
 
-def back(url: str, said: str) -> RedirectResponse:
+def back(url: str, said: str, suit: UUID | None = None) -> RedirectResponse:
     """After a form: to a page that can be reloaded. Raises KeyError for a sentence that is not."""
     _ = STRINGS["said"][said]
     address, _, fragment = url.partition("#")
-    query = f"{'&' if '?' in address else '?'}{urlencode({'said': said})}"
+    values = {"said": said} | ({"suit": suit} if suit else {})
+    query = f"{'&' if '?' in address else '?'}{urlencode(values)}"
     return RedirectResponse(f"{address}{query}{'#' if fragment else ''}{fragment}", 303)
 
 
@@ -164,7 +174,7 @@ def add(
                 clients.attach(session, id, look, keeper.owner)
     except InvalidInput as error:
         return page("new", request, keeper, error, facts=facts, look=look)
-    return back(f"{BOOK}/{id}", "client-add")
+    return back(f"{BOOK}/{id}", "client-add", look)
 
 
 @router.get("/{id}")
@@ -231,7 +241,9 @@ def pick(keeper: Keeper, request: Request, session: Transaction, id: UUID) -> Re
 def attach(keeper: Keeper, session: Transaction, id: UUID, orders: OrderIds = []) -> Response:  # noqa: B006 (FastAPI copies it)
     for order in orders:
         clients.attach(session, id, order, keeper.owner)
-    return back(f"{BOOK}/{id}", "look-attach") if orders else RedirectResponse(f"{BOOK}/{id}", 303)
+    if not orders:
+        return RedirectResponse(f"{BOOK}/{id}", 303)
+    return back(f"{BOOK}/{id}", "look-attach", orders[0] if len(orders) == 1 else None)
 
 
 @router.post("/{id}/looks/{order_id}/detach")

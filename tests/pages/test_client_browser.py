@@ -37,7 +37,7 @@ def keep(page: Page, client: str, *orders: UUID) -> None:
     for order in orders:
         page.locator(f"label:has(input[value='{order}'])").click()
     page.get_by_role("button", name="Agregar los elegidos").click()
-    expect(page.get_by_role("status")).to_have_text("Quedó en su libro.")
+    expect(page.get_by_role("status")).to_have_text("Guardado en su libro.")
 
 
 def a_lookbook(page: Page, client: str, title: str = "Para la boda") -> str:
@@ -118,7 +118,9 @@ def test_an_order_is_kept_for_somebody_found_as_one_types(stylist: Page) -> None
     stylist.get_by_role("searchbox").type("nunez")
     expect(stylist.locator(".person")).to_have_count(1)
     stylist.get_by_role("button", name="Guardar el traje en el libro de Sofía Núñez").click()
-    expect(stylist.get_by_role("status")).to_have_text("Quedó en su libro.")
+    expect(stylist.get_by_role("status")).to_have_text("Guardado en su libro.")
+    back = stylist.get_by_role("link", name="Volver al traje")
+    expect(back).to_have_attribute("href", f"/?orden={order}")
     expect(stylist.get_by_role("heading", level=1)).to_have_text("Sofía Núñez")
 
 
