@@ -1,12 +1,13 @@
 """Everything made: orders that have a picture, newest first, and the pictures that were starred. A
 picture in detail is another look at one of these, not one more."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, text
+from sqlalchemy import ForeignKey, Row, text
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from models import clients
@@ -62,6 +63,9 @@ SELECT g.id FROM generations g
  ORDER BY g.id DESC LIMIT :limit
 """)
 OF_IMAGES = text("SELECT DISTINCT generation_id FROM jobs WHERE image_id = ANY(:ids)")
+CLOTHS = text(
+    "SELECT color_id, swatch_code, composition, weight_g_m2 FROM fabrics WHERE color_id = ANY(:ids)"
+)
 STARRED = text("SELECT image_id FROM stars WHERE image_id = ANY(:ids)")
 
 
@@ -77,6 +81,12 @@ def of_images(session: Session, ids: Sequence[UUID]) -> list[GenerationView]:
     """The orders that these pictures belong to, newest first; unknown ids are left out."""
     found = session.scalars(OF_IMAGES, {"ids": list(ids)}).all()
     return read_many(session, found) if found else []
+
+
+def cloths(session: Session, color_ids: Iterable[str]) -> dict[str, Row[Any]]:
+    """What the catalogue says of these cloths, as far as it still has them."""
+    rows = session.execute(CLOTHS, {"ids": list(color_ids)})
+    return {row.color_id: row for row in rows}
 
 
 def starred(session: Session, ids: Sequence[UUID]) -> set[UUID]:

@@ -88,7 +88,11 @@ def compare(
     """The pictures that the address names, in its order; what is gone is left out."""
     ids = [id for id in dict.fromkeys(map(_uuid, image)) if id is not None][:COMPARED_MOST]
     known = {p.image.image_id: p for p in _pictures(session, gallery.of_images(session, ids))}
-    return page("compare", request, pictures=[known[id] for id in ids if id in known])
+    pictures = [known[id] for id in ids if id in known]
+    orders = [picture.order for picture in pictures if not picture.order.uploaded_swatch]
+    cloths = gallery.cloths(session, {order.color_id for order in orders})
+    facts = {order.id: cloths.get(order.color_id) for order in orders}
+    return page("compare", request, pictures=pictures, facts=facts)
 
 
 def page(name: str, request: Request, status: int = 200, **values: Any) -> HTMLResponse:

@@ -150,6 +150,13 @@ def test_pictures_are_compared_in_the_order_of_the_address(
     assert compared(html) == asked
     assert 'data-count="2"' in html
     assert "Deslizar" in html
+    code, composition = sql(
+        "SELECT ARRAY[f.swatch_code, f.composition] FROM fabrics f"
+        f" JOIN generations g ON g.color_id = f.color_id WHERE g.id = '{made[0]}'"
+    )
+    assert html.count(f"Recto · <span>{code}</span> · <span>") == 2
+    assert html.count(f">{composition}</p>") == 2
+    assert f'href="/clients?look={made[0]}"' in html
 
 
 def test_one_picture_is_not_compared(client: httpx.Client, made: list[UUID]) -> None:

@@ -41,7 +41,15 @@ function setSlider(on) {
   fit();
 }
 
+// As one came: what was filtered and ticked in the gallery still is.
+function goBack(event) {
+  if (document.referrer.split("?")[0] !== event.currentTarget.href) return;
+  event.preventDefault();
+  history.back();
+}
+
 if (panes) {
+  document.getElementById("back").addEventListener("click", goBack);
   for (const zoom of zooms) {
     zoom.surface.addEventListener("keydown", (event) => zoom.onKey(event));
     zoom.picture.addEventListener("load", () => join(zoom));
