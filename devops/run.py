@@ -17,7 +17,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 STOP_SECONDS = 10
-READY_SECONDS = 60
+READY_SECONDS = 300  # a machine that is busy with other things; who died is told at once
 Process = subprocess.Popen[str]
 
 
@@ -96,7 +96,7 @@ def _wait_until_ready(stack: Stack, stopping: threading.Event) -> None:
     deadline = time.monotonic() + READY_SECONDS
     while not stopping.is_set() and not stack.died():
         with contextlib.suppress(urllib.error.URLError, ConnectionError, TimeoutError):
-            urllib.request.urlopen(f"{url}/readyz", timeout=2).read()
+            urllib.request.urlopen(f"{url}/readyz", timeout=10).read()
             lines = ("", f"Estilista virtual   {url}", _sign_in(), "Ctrl-C para detener", "")
             print("\n  ".join(lines), flush=True)
             return
