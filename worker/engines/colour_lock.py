@@ -4,6 +4,8 @@ Diffusion may move light and folds; it may not move colour, and it cannot keep t
 changes of colour are taken from the drape, and fine detail too, where the cloth lies flat.
 """
 
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -22,20 +24,18 @@ def locked(painted: Floats, drape: Floats, cover: Floats, px_per_cm: float, shar
     share: 0 leaves the colour, 1 makes the slow part the drape's. Lab is CIE 1976 under D65.
     """
     lab, wanted = (cv2.cvtColor(picture, cv2.COLOR_BGR2Lab) for picture in (painted, drape))
-    apart = wanted - lab
-    slow = np.empty_like(apart)
-    slow[..., 0] = _smooth(apart[..., 0], cover, LIGHTNESS_CM * px_per_cm)
-    slow[..., 1:] = _smooth(apart[..., 1:], cover, CHROMA_CM * px_per_cm)
-    bgr = cv2.cvtColor(lab + np.float32(share) * slow, cv2.COLOR_Lab2BGR)
-    return np.clip(bgr, 0, 1).astype(np.float32)
+    apart = np.asarray(cv2.subtract(wanted, lab), np.float32)
+    light = _smooth(apart[..., 0], cover, LIGHTNESS_CM * px_per_cm)
+    colour = _smooth(apart[..., 1:], cover, CHROMA_CM * px_per_cm)
+    slow = cv2.merge([light, *cv2.split(colour)])
+    return _in_gamut(cv2.cvtColor(cv2.scaleAdd(slow, share, lab), cv2.COLOR_Lab2BGR))
 
 
 def rewoven(painted: Floats, drape: Floats, flat: Floats, px_per_cm: float, share: float) -> Floats:
     """The painted part with the drape's threads, weighted by `flat` (h, w) 0..1 times `share`."""
-    sigma = THREAD_CM * px_per_cm
-    fine = [picture - cv2.GaussianBlur(picture, (0, 0), sigma) for picture in (painted, drape)]
-    weight = np.float32(share) * flat[..., None]
-    return np.clip(painted + weight * (fine[1] - fine[0]), 0, 1).astype(np.float32)
+    apart = cv2.subtract(drape, painted)
+    fine = cv2.subtract(apart, cv2.GaussianBlur(apart, (0, 0), THREAD_CM * px_per_cm))
+    return _in_gamut(cv2.add(painted, cv2.multiply(fine, cv2.merge([flat] * 3), scale=share)))
 
 
 def flatness(light: Floats, px_per_cm: float) -> Floats:
@@ -46,17 +46,21 @@ def flatness(light: Floats, px_per_cm: float) -> Floats:
     return np.asarray(np.exp(-((per_cm / FLAT_PER_CM) ** 2)), np.float32)
 
 
+def _in_gamut(picture: NDArray[Any]) -> Floats:
+    return np.asarray(np.clip(picture, 0, 1, out=picture), np.float32)
+
+
 def _smooth(values: Floats, cover: Floats, sigma_px: float) -> Floats:
-    """Gaussian mean over covered pixels only; done at a lower resolution, as nothing is lost."""
-    step = max(1, int(sigma_px / 4))
+    """Gaussian mean over covered pixels only, of one channel or two; done at a lower resolution,
+    where two pixels are a sigma: next to nothing is lost."""
+    step = max(1, int(sigma_px / 2))
     size = (max(1, values.shape[1] // step), max(1, values.shape[0] // step))
-    weight = cover if values.ndim == 2 else cover[..., None]
-    small = [
+    channels = 1 if values.ndim == 2 else values.shape[2]
+    total, shared = (
         cv2.GaussianBlur(
             cv2.resize(part, size, interpolation=cv2.INTER_AREA), (0, 0), sigma_px / step
         )
-        for part in (values * weight, cover)
-    ]
-    total = np.maximum(small[1], 1e-4)
-    mean = small[0] / (total if values.ndim == 2 else total[..., None])
+        for part in (cv2.multiply(values, cv2.merge([cover] * channels)), cover)
+    )
+    mean = cv2.divide(total, cv2.merge([np.maximum(shared, np.float32(1e-4))] * channels))
     return np.asarray(cv2.resize(mean, values.shape[1::-1], interpolation=cv2.INTER_LINEAR))

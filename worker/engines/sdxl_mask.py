@@ -91,9 +91,11 @@ def pasted(picture: Grey, painted: Floats, coverage: Grey, box: Box) -> Grey:
     picture (H, W, 3) and coverage (H, W) are uint8, painted (box height, box width, 3) levels.
     """
     cover = box.of(coverage).astype(np.float32) / 255
-    soft = np.minimum(cv2.GaussianBlur(cover, (0, 0), FEATHER_PX), cover)[..., None]
-    here = box.of(picture)
-    mixed = np.clip(here + soft * (painted - here) + 0.5, 0, 255).astype(np.uint8)
+    soft = np.minimum(cv2.GaussianBlur(cover, (0, 0), FEATHER_PX), cover)
     out = picture.copy()
-    box.of(out)[...] = np.where(soft > 0, mixed, here)
+    here = box.of(out)
+    levels = here.astype(np.float32)
+    change = cv2.multiply(cv2.subtract(painted, levels), cv2.merge([soft] * 3))
+    mixed = np.clip(cv2.add(levels, change) + np.float32(0.5), 0, 255).astype(np.uint8)
+    cv2.copyTo(mixed, (soft > 0).astype(np.uint8), here)
     return out
