@@ -34,7 +34,7 @@ check: $(STAMPS)/dev ## lint, type check, test
 	@$(BIN)/python -m pytest $(TESTS_AT_ONCE)
 
 fuzz: $(STAMPS)/dev ## requests made up from openapi.json, many more than in `make test`
-	@SCHEMA_EXAMPLES=200 $(BIN)/python -m pytest tests/api/test_schema.py
+	@SCHEMA_EXAMPLES=200 $(BIN)/python -m pytest tests/api/test_schema.py -n 2 --dist loadgroup
 
 chaos: $(STAMPS)/dev ## the queue under fire for some minutes; CHAOS="--seed 7 --jobs 1000" to choose
 	@$(BIN)/python -m tests.chaos $(CHAOS)
@@ -42,7 +42,7 @@ chaos: $(STAMPS)/dev ## the queue under fire for some minutes; CHAOS="--seed 7 -
 bench: $(STAMPS)/dev $(STAMPS)/bench ## measure what README.md and bench/RESULTS.md quote
 	@$(BIN)/python -m bench
 
-looks: $(STAMPS)/looks ## render the look packs in assets/looks; LOOKS="recto" to choose
+looks: $(STAMPS)/looks ## render the look packs in assets/looks; LOOKS="recto" to choose, "--depth" for that alone
 	@$(VENV)/looks/bin/python -m devops.looks $(LOOKS)
 
 clean: ## remove what was installed and built, keep the data
