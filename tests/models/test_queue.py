@@ -722,6 +722,10 @@ def test_hot_statements_use_their_index_among_many_jobs() -> None:
               FROM generate_series(1, 22000) n""",
             (id,),
         )
+        connection.exec_driver_sql(
+            "UPDATE jobs SET leader_id = %s WHERE owner = 'x' AND right(cut, 1) IN ('1', '2', '3')",
+            (held.job_id,),
+        )
     with engine().connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.exec_driver_sql("VACUUM ANALYZE jobs")
     values = {"claim": held.claim, "lease_seconds": 15.0, "progress": 1}
@@ -730,6 +734,7 @@ def test_hot_statements_use_their_index_among_many_jobs() -> None:
     assert _index_of(queue.RENEW, values) == {"jobs_claim"}
     assert _index_of(queue.EXPIRE_LEASES, {"batch": 20}) <= {"jobs_claim", "jobs_pkey"} | BULKS
     assert _index_of(queue.STILL_HELD, values) == {"jobs_claim"}
+    assert _index_of(queue.PROMOTE_ALL, {}) == {"jobs_followers", "jobs_pkey"}
 
 
 def test_a_claim_needs_no_statistics_to_find_its_index() -> None:
