@@ -241,6 +241,13 @@ def test_every_variable_is_a_setting_or_told_of_in_the_header() -> None:
         assert re.search(rf"\b{name}\b", header), name
 
 
+def test_the_database_speaks_utf_8_and_measures_are_kept_on_the_volume() -> None:
+    assert "--encoding=UTF8" in environment("postgres")["POSTGRES_INITDB_ARGS"]
+    prometheus = SERVICES["prometheus"]
+    (path,) = (a.partition("=")[2] for a in prometheus["command"] if "storage.tsdb.path=" in a)
+    assert f"prometheus:{path}" in prometheus["volumes"]
+
+
 def test_the_database_is_ready_only_once_others_can_reach_it() -> None:
     assert "--host=127.0.0.1" in SERVICES["postgres"]["healthcheck"]["test"]
 
@@ -313,6 +320,11 @@ def test_what_has_had_its_time_is_swept_by_a_shell_that_hears_sigterm() -> None:
     assert sweep["command"][0] == "sh"
     assert sweep["init"] is True
     assert "RETENTION_DAYS" in environment("sweep")
+
+
+def test_going_back_does_not_run_the_older_version_s_migrations() -> None:
+    runbook = (DEVOPS / "RUNBOOK.md").read_text()
+    assert re.search(r"^VERSION=anterior docker compose .* up -d --no-deps ", runbook, re.M)
 
 
 def test_the_scaler_gets_all_that_it_asks_for() -> None:
