@@ -34,7 +34,7 @@ check: $(STAMPS)/dev ## lint, type check, test
 	@$(BIN)/python -m pytest $(TESTS_AT_ONCE)
 
 fuzz: $(STAMPS)/dev ## requests made up from openapi.json, many more than in `make test`
-	@SCHEMA_EXAMPLES=200 $(BIN)/python -m pytest tests/api/test_schema.py
+	@SCHEMA_EXAMPLES=200 $(BIN)/python -m pytest tests/api/test_schema.py -n 2 --dist loadgroup
 
 chaos: $(STAMPS)/dev ## the queue under fire for some minutes; CHAOS="--seed 7 --jobs 1000" to choose
 	@$(BIN)/python -m tests.chaos $(CHAOS)

@@ -1,7 +1,8 @@
 """Requests made up from the OpenAPI document, and every answer held against it.
 
 SCHEMA_EXAMPLES says how many are made up for a route beside the edges of its schema: `make test`
-sends few of them, `make fuzz` many. The same number sends the same requests every time.
+sends few of them, `make fuzz` many. The same number sends the same requests every time, in one
+order for who is signed in and in one for who is not: each has a house of its own there.
 """
 
 import os
@@ -31,6 +32,7 @@ MADE_UP = settings(
 )
 # No schema says which cloths there are: what it allows may still be refused, in words.
 CHECKS = {"positive_data_acceptance": {"enabled": False}}
+PATIENCE_SECONDS = 120  # on a busy machine; nothing is timed here
 DOCUMENT = app.openapi()
 STOCK = """
 import seed
@@ -48,7 +50,9 @@ def documented(edges: bool, signed_in: bool) -> schemathesis.BaseSchema:
     """The document as a maker of requests; with those at the edges of each schema, or without. Who
     is signed in is so in every request: a credential left out would be put back."""
     phases = {"coverage": {"enabled": edges}, "fuzzing": {"enabled": True}}
-    config = schemathesis.Config.from_dict({"seed": 1, "checks": CHECKS, "phases": phases})
+    config = schemathesis.Config.from_dict(
+        {"seed": 1, "checks": CHECKS, "phases": phases, "request-timeout": PATIENCE_SECONDS}
+    )
     document = deepcopy(DOCUMENT)
     for operation in (one for item in document["paths"].values() for one in item.values()):
         if signed_in:
@@ -111,6 +115,7 @@ def hold_against_the_document(case: Case[Any], answer: Any) -> None:
     case.validate_response(answer, excluded_checks=[negative_data_rejection] if unasked else [])
 
 
+@pytest.mark.xdist_group("owner")
 @edges_and_some.parametrize()
 @MADE_UP
 def test_every_answer_to_the_owner_is_as_documented(
@@ -119,6 +124,7 @@ def test_every_answer_to_the_owner_is_as_documented(
     hold_against_the_document(case, case.call(base_url=house, session=owner))
 
 
+@pytest.mark.xdist_group("stranger")
 @some.parametrize()
 @MADE_UP
 def test_every_answer_to_a_stranger_is_as_documented(
