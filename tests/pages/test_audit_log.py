@@ -107,8 +107,9 @@ def test_the_page_shows_a_change_as_old_and_new_in_the_readers_language(
     assert {"#102030", "#405060"} <= {rect.get("fill") for rect in spanish.all("rect")}
     assert _first_is_open(spanish)
     browser.headers["Accept-Language"] = "en"
-    assert "Changed: cloth Gris" in read(browser, AT).words
-    assert f"Bunch 0 {name} Reference colour #102030 #405060 Status Active Inactive" in read(browser, AT).words
+    english = read(browser, AT).words
+    assert "Changed: cloth Gris" in english
+    assert f"Bunch 0 {name} Reference colour #102030 #405060 Status Active Inactive" in english
 
 
 def test_of_what_is_new_one_side_is_shown(browser: httpx.Client) -> None:
