@@ -168,8 +168,8 @@ class _Loader:
         )
 
     def _network(self, kind: Any, weights_id: str, subfolder: str = "", **how: Any) -> Any:
-        """Raises EngineFailed for a weight that the file has not got, or in another shape: the
-        libraries make such weights up, and all that they do is warn."""
+        """Raises EngineFailed for a weight that the file has not got: the libraries would make it
+        up, and only warn. One of another shape they refuse."""
         network, found = kind.from_pretrained(
             self._shelf.folder(weights_id),
             subfolder=subfolder,
@@ -179,8 +179,8 @@ class _Loader:
             output_loading_info=True,
             **how,
         )
-        if made_up := [*found["missing_keys"], *found["mismatched_keys"]]:
-            raise EngineFailed(f"{weights_id}/{subfolder} lacks {len(made_up)}, as {made_up[0]}")
+        if made_up := sorted(found["missing_keys"]):
+            raise EngineFailed(f"{weights_id}/{subfolder} has no {', '.join(made_up)}")
         return network
 
 
