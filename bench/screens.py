@@ -30,6 +30,7 @@ UPRIGHT = ViewportSize(width=820, height=1180)
 PHONE = ViewportSize(width=390, height=844)
 SHOWN_PX = {1180: 800, 820: 480, 390: 320}  # by the width of the screen
 BYTES_MOST = 60_000
+PATIENCE_MS = 180_000  # nothing waits this long but on a machine that is busy with other things
 QUALITIES = (80, 70, 60, 50, 40)
 # What was ordered in a quarter of an hour, as if over three weeks: for the chart of the statistics.
 SPREAD = """
@@ -81,7 +82,7 @@ def photograph(browser: Browser, url: str, data: Path) -> None:
 def a_screen(
     browser: Browser, url: str, viewport: ViewportSize, theme: Literal["light", "dark"] = "light"
 ) -> Iterator[Page]:
-    expect.set_options(timeout=60_000)
+    expect.set_options(timeout=PATIENCE_MS)
     with browser.new_context(
         base_url=url,
         viewport=viewport,
@@ -89,7 +90,7 @@ def a_screen(
         locale="es-MX",
         reduced_motion="reduce",
     ) as context:
-        context.set_default_timeout(60_000)
+        context.set_default_timeout(PATIENCE_MS)
         yield context.new_page()
 
 

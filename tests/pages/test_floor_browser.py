@@ -90,6 +90,9 @@ def test_the_same_look_in_another_cloth_or_cut_is_one_tap(
     order(page, work, page.get_by_role("button", name="Ver el traje"))
     order(page, work, cloth(page, "Gris Perla"))
     expect(page.locator(".suit-caption")).to_contain_text("Gris Perla")
+    both = r"/gallery/compare\?image=[\w-]{36}&image=[\w-]{36}"
+    compare = page.get_by_role("link", name="Comparar con el anterior")
+    expect(compare).to_have_attribute("href", re.compile(both))
     order(page, work, page.locator(".cut").nth(1))
     expect(page.locator(".suit-caption")).to_contain_text("cruzado")
 

@@ -41,9 +41,10 @@ function setSlider(on) {
   fit();
 }
 
-// As one came: what was filtered and ticked in the gallery still is.
+// As one came: the suit on the stage, or what was filtered and ticked in the gallery, still is.
 function goBack(event) {
-  if (document.referrer.split("?")[0] !== event.currentTarget.href) return;
+  const from = document.referrer.split("?")[0];
+  if (!from.startsWith(location.origin) || from === location.origin + location.pathname) return;
   event.preventDefault();
   history.back();
 }

@@ -28,6 +28,7 @@ const actions = {
   cancel: stop,
   again: (order) => start(order.cloth, cutsOf(order)),
   variant: (order) => start(order.cloth, cutsOf(order), newSeed()),
+  before: (order, image) => recent.before(order.id, image.id),
   signIn: () => location.assign(`/console/sign-in?next=${encodeURIComponent(here())}`),
   present: () => {
     presenting.showTurns(Boolean(turned(1)));

@@ -62,6 +62,17 @@ export function beside(id, step) {
   return orders[(place + step + orders.length) % orders.length] ?? null;
 }
 
+/** The picture that was made before this one, as far as it is another; else null. */
+export function before(orderId, imageId) {
+  const orders = shown();
+  const older = orders.slice(orders.findIndex(({ id }) => id === orderId) + 1);
+  return older.map(pictureOf).find(({ id }) => id !== imageId) ?? null;
+}
+
+function pictureOf({ images }) {
+  return images.find(({ stage }) => stage === "final") ?? images[0];
+}
+
 /** `onOpen(order)` runs when a thumbnail is tapped. */
 export function wire(onOpen) {
   strip.addEventListener("click", (event) => {

@@ -212,6 +212,8 @@ class Figure {
     const acts = node("div", "caption-acts");
     if (PAINTED.test(image.engine)) acts.append(act(t("stage.variant"), () => actions.variant(order)));
     if (image.stage === "final") acts.append(keep(order));
+    const other = order.cuts.length === 1 && actions.before(order, image);
+    if (other) acts.append(compareWith(other, image));
     acts.append(act(t("stage.present"), actions.present), download);
     this.caption.replaceChildren(words, acts);
   }
@@ -349,6 +351,14 @@ function card({ tone = "plain", title, text, percent, button }) {
 function keep(order) {
   const link = node("a", "button button-plain", t("stage.keep"));
   link.href = `/clients?look=${encodeURIComponent(order.id)}`;
+  return link;
+}
+
+function compareWith(other, image) {
+  const link = node("a", "button button-plain act-wide", t("stage.compare"));
+  link.title = t("stage.compare_label");
+  link.setAttribute("aria-label", link.title);
+  link.href = `/gallery/compare?image=${other.id}&image=${image.id}`;
   return link;
 }
 
