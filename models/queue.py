@@ -650,7 +650,7 @@ RETURNING jobs.id, status
 """)
 
 
-def release(session: Executor, held: Claim) -> None:
+def release(session: Executor, held: Held) -> None:
     """Hand the job back unfinished because the worker stops. Raises LeaseLost."""
     none = {"error_code": None, "error": None}
     _end(session, RELEASE, held, "release", releases_max=RELEASES_MAX, **none)

@@ -38,7 +38,7 @@ class Apprentice:
         return self._process is not None and self._process.poll() is None
 
     def dismiss(self) -> None:
-        """What it had in hand is made by another when its lease lapses."""
+        """It hands back what it has in hand; else another makes that when its lease lapses."""
         if self._process is None:
             return
         self._process.terminate()

@@ -1,7 +1,7 @@
 """Errands: what a worker does beside pictures, as jobs without an order. Claim, do, settle once.
 
 The claim's lease is long and is not renewed: what a dead worker held is done by another when it
-lapses.
+lapses, what one that was told to stop held at once.
 """
 
 import logging
@@ -53,6 +53,9 @@ class Errand(ABC, Generic[Held]):
         except Exception:
             log.exception("errand broke", extra=_ids(held))
             self._settle(held, "retry", lambda s: queue.retry(s, held, code, sentence))
+        except SystemExit:  # told to stop
+            self._settle(held, "release", lambda s: queue.release(s, held))
+            raise
         else:
             self._settle(held, "complete", done)
         return True

@@ -10,6 +10,7 @@ import os
 import secrets
 import signal
 import socket
+import sys
 import tempfile
 from pathlib import Path
 
@@ -37,6 +38,7 @@ def main() -> None:
     start_logging()
     os.nice(NICENESS)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the worker, which dismisses us
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     maker = LookMaker(f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}", storage())
     while maker.do_once():
         pass

@@ -327,6 +327,21 @@ def test_a_maker_that_lost_its_lease_writes_nothing(monkeypatch: pytest.MonkeyPa
     assert sql("SELECT status FROM jobs") == "pending"
 
 
+def test_a_maker_that_is_told_to_stop_hands_the_upload_back_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def told_to_stop(*_: object) -> Path:
+        sys.exit()
+
+    id = uploaded()
+    with monkeypatch.context() as told, pytest.raises(SystemExit):
+        told.setattr(look_maker, "_pack_in", told_to_stop)
+        LookMaker("test-worker", storage()).do_once()
+    assert sql("SELECT status FROM jobs WHERE attempts = 0") == "pending"
+    make()
+    assert of(id).state == "ready"
+
+
 def test_a_break_tells_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     def breaking(*_: object) -> Path:
         raise ValueError("secret")
