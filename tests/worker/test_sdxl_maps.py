@@ -119,7 +119,7 @@ def test_a_missing_or_stale_map_stops_the_engine_with_the_way_to_make_it(pack: P
         engine.setup()
     import_depth(pack, depth_picture(pack))
     with pytest.raises(LookUnavailable, match="sdxl_maps edges recto"):
-        engine.setup()
+        maps_of(pack, load_look(pack), ["depth", "edges"])
     with pytest.raises(LookUnavailable, match="sdxl_maps depth recto FILE"):
         load_maps(pack, "another version", ["depth"])
 
