@@ -1,7 +1,9 @@
 """What a photoreal cut costs: floating-point operations counted, and seconds where there is a GPU.
 
-    python -m bench.sdxl flops               counted on SDXL's full architecture; needs no GPU
-    python -m bench.sdxl time [--repeats 5]  random weights: on CUDA full size, on a CPU small
+    python -m bench.sdxl flops                   counted on SDXL's full architecture; needs no GPU
+    python -m bench.sdxl memory                  counted likewise: what a card must hold
+    python -m bench.sdxl roofline [--repeats 5]  calculated: what cards cannot be faster than
+    python -m bench.sdxl time [--repeats 5]      random weights: on CUDA full size, on a CPU small
 
 Speed does not depend on the weights' values. The rival is diffusers' own inpaint pipeline as the
 older system ran it: 50 steps at strength 0.85, guidance throughout, the whole 1024 x 1536 picture.
@@ -14,7 +16,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from diffusers import (
@@ -34,12 +36,33 @@ from worker.engines.sdxl_recipe import INPAINT, Recipe
 
 TERA = 1e12
 RIVAL_STEPS, RIVAL_STRENGTH = 50, 0.85
-PEAK_TFLOPS = {  # dense float16 with float32 accumulation, vendor's data sheets
-    "H100": 989.0,
-    "H200": 989.0,
-    "A100": 312.0,
-    "L40S": 362.0,
-    "RTX 4090": 165.2,
+Kind = Literal["half", "tf32", "single"]
+
+
+@dataclass(frozen=True)
+class Card:
+    """Peaks in TFLOP/s, dense, with float32 sums, and TB/s of memory: the vendor's data sheets."""
+
+    half: float
+    tf32: float
+    single: float
+    terabytes: float
+
+    def peak(self, kind: Kind) -> float:
+        """Floating-point operations a second."""
+        return {"half": self.half, "tf32": self.tf32, "single": self.single}[kind] * TERA
+
+    @property
+    def bytes_per_second(self) -> float:
+        return self.terabytes * TERA
+
+
+CARDS = {
+    "H100": Card(989.4, 494.7, 66.9, 3.35),  # SXM
+    "H200": Card(989.4, 494.7, 66.9, 4.8),
+    "A100": Card(312.0, 156.0, 19.5, 2.039),  # SXM, 80 GB
+    "L40S": Card(362.05, 183.0, 91.6, 0.864),
+    "RTX 4090": Card(165.2, 82.6, 82.6, 1.008),
 }
 
 
@@ -197,7 +220,8 @@ def pipeline_of(size: Size, device: str, dtype: torch.dtype) -> Pipeline:
             image_encoder_of(size),
         ]
         words = Words(torch.randn(2, 77, size.words), torch.randn(2, size.pooled))
-    layout = torch.channels_last if device == "cuda" else torch.preserve_format
+    on_card = device == "cuda" or dtype == torch.float16
+    layout = torch.channels_last if on_card else torch.preserve_format
     unet, control, vae, encoder = (
         part.to(dtype).to(memory_format=layout).eval().requires_grad_(False) for part in parts
     )
@@ -231,18 +255,18 @@ def image_encoder_of(size: Size) -> Any:
     )
 
 
-def scene_of(pipeline: Pipeline, size: Size, recipe: Recipe) -> Scene:
-    """One cut's scene of random numbers, all of it free."""
+def scene_of(pipeline: Pipeline, size: Size, recipe: Recipe, cuts: int = 1) -> Scene:
+    """Some cuts' scene of random numbers, all of it free."""
     width, height = recipe.size_px
     views = len(recipe.swatch_views_cm)
     with torch.device(pipeline.device):
-        known = torch.randn(1, 4, height // pipeline.cell_px, width // pipeline.cell_px)
+        known = torch.randn(cuts, 4, height // pipeline.cell_px, width // pipeline.cell_px)
         return Scene(
             known=known,
             noise=torch.randn_like(known),
             freedom=torch.ones_like(known[:, :1]),
-            maps={name: torch.rand(1, 3, height, width) for name in recipe.controls},
-            swatch=torch.randn(2, 1, views, 257, size.sight).to(pipeline.dtype),
+            maps={name: torch.rand(cuts, 3, height, width) for name in recipe.controls},
+            swatch=torch.randn(2, cuts, views, 257, size.sight).to(pipeline.dtype),
         )
 
 
@@ -331,7 +355,7 @@ def measure(repeats: int) -> None:
     size, device = (FULL, "cuda") if cuda else (SMALL, "cpu")
     pipeline = pipeline_of(size, device, torch.float16 if cuda else torch.float32)
     facts = device_facts()
-    peak = next((tflops for card, tflops in PEAK_TFLOPS.items() if card in facts["device"]), None)
+    peak = next((card.half for name, card in CARDS.items() if name in facts["device"]), None)
     print(f"{size.name}, random weights, {facts}")
     if not cuda:
         torch.set_num_threads(1)
@@ -437,15 +461,24 @@ def _told(name: str, seconds: float, work: float, peak: float | None) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.sdxl")
-    parser.add_argument("what", choices=["flops", "time"])
+    parser.add_argument("what", choices=["flops", "memory", "roofline", "time"])
     parser.add_argument("--repeats", type=int, default=5)
     asked = parser.parse_args()
     warnings.simplefilter("ignore")  # the rival's, about names that it still uses
     diffusers_logging.set_verbosity_error()
-    if asked.what == "flops":
-        flops()
-    else:
-        measure(asked.repeats)
+    match asked.what:
+        case "flops":
+            flops()
+        case "memory":
+            from bench.sdxl_memory import memory
+
+            memory()
+        case "roofline":
+            from bench.sdxl_roofline import roofline
+
+            roofline(asked.repeats)
+        case _:
+            measure(asked.repeats)
 
 
 if __name__ == "__main__":
