@@ -334,9 +334,10 @@ def test_a_maker_that_is_told_to_stop_hands_the_upload_back_at_once(
         sys.exit()
 
     id = uploaded()
-    with monkeypatch.context() as told, pytest.raises(SystemExit):
+    with monkeypatch.context() as told:
         told.setattr(look_maker, "_pack_in", told_to_stop)
-        LookMaker("test-worker", storage()).do_once()
+        with pytest.raises(SystemExit):
+            LookMaker("test-worker", storage()).do_once()
     assert sql("SELECT status FROM jobs WHERE attempts = 0") == "pending"
     make()
     assert of(id).state == "ready"
