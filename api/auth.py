@@ -22,6 +22,7 @@ from models.errors import Forbidden, Unauthorized
 from models.settings import settings
 
 AUDIENCE = "estilista"
+CLOCKS_APART_SECONDS = 5  # at most, of the machines of one API: a token may be from the future
 SIGN_IN_WINDOW_SECONDS = 300
 SIGN_INS_PER_WINDOW = 10  # per user, and per address
 SIGN_INS_OF_ALL = 1000  # and of everybody together, who got past those
@@ -205,6 +206,7 @@ def _user_id(token: str) -> int:
             settings().signing_secret,
             algorithms=[settings().jwt_algorithm],
             audience=AUDIENCE,
+            leeway=CLOCKS_APART_SECONDS,
             options={"require": ["exp", "iat", "sub", "aud"]},
         )
         return int(claims["sub"])

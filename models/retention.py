@@ -39,6 +39,8 @@ SELECT g.id FROM generations g
    AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.generation_id = g.id
                                          AND j.status IN ('pending', 'processing'))
    AND NOT EXISTS (SELECT 1 FROM client_looks l WHERE l.generation_id = g.id)
+   AND NOT EXISTS (SELECT 1 FROM jobs j JOIN stars s ON s.image_id = j.image_id
+                    WHERE j.generation_id = g.id)
  ORDER BY g.id LIMIT :batch
 """)
 
@@ -61,5 +63,5 @@ def forget_swatches(session: Session) -> list[str]:
 
 def old_orders(session: Session, before: datetime) -> list[UUID]:
     """The oldest settled orders from before then, one batch. What is in a client's book stays for
-    as long as the client is in it."""
+    as long as the client is in it, and what has a star for as long as it has."""
     return list(session.scalars(OLD_ORDERS, {"before": before, "batch": PRUNE_BATCH}).all())

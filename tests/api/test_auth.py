@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import text
 
 from api import auth
-from api.auth import AUDIENCE, make_token
+from api.auth import AUDIENCE, CLOCKS_APART_SECONDS, make_token
 from models import accounts
 from models.database import transaction
 from models.settings import settings
@@ -192,9 +192,14 @@ def test_a_token_that_we_made_is_good(client: httpx.Client) -> None:
     assert bearing(client, forged(sub=owner_id())).status_code == 200
 
 
+def test_a_token_of_a_machine_whose_clock_is_a_little_ahead_is_good(client: httpx.Client) -> None:
+    ahead = datetime.now(UTC) + timedelta(seconds=CLOCKS_APART_SECONDS - 1)
+    assert bearing(client, forged(sub=owner_id(), iat=ahead)).status_code == 200
+
+
 def test_tokens_that_are_not_ours_or_lack_a_claim_are_refused(client: httpx.Client) -> None:
     sub = owner_id()
-    past = datetime.now(UTC) - timedelta(seconds=1)
+    past = datetime.now(UTC) - timedelta(minutes=1)
     future = datetime.now(UTC) + timedelta(minutes=5)
     bad = {
         "expired": forged(sub=sub, exp=past),

@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import Row
 
-from models import clients, doomed, dossiers, erasures, lookbooks, retention
+from models import clients, doomed, dossiers, erasures, gallery, lookbooks, retention
 from models.catalogue import EditedMeanwhile, Page
 from models.clients import Facts
 from models.database import transaction
@@ -174,6 +174,19 @@ def test_old_orders_are_kept_for_as_long_as_a_client_has_them() -> None:
     with transaction() as session:
         late = sql("SELECT now()")
         assert retention.old_orders(session, late) == [other]
+
+
+def test_old_orders_are_kept_for_as_long_as_a_picture_of_theirs_has_a_star() -> None:
+    starred, other = finished_order(), finished_order()
+    picture = sql("SELECT image_id FROM jobs WHERE generation_id = :id LIMIT 1", id=starred)
+    with transaction() as session:
+        gallery.star(session, picture)
+    sql("UPDATE generations SET created_at = now() - interval '2 years'")
+    with transaction() as session:
+        late = sql("SELECT now()")
+        assert retention.old_orders(session, late) == [other]
+        gallery.unstar(session, picture)
+        assert retention.old_orders(session, late) == [starred, other]
 
 
 # --- erasing --------------------------------------------------------------------------------------
