@@ -107,11 +107,11 @@ def seconds_on(card: Card, kernels: Sequence[Kernel]) -> float:
     return done
 
 
-def of_recipe(pipeline: Pipeline, recipe: Recipe) -> list[Kernel]:
-    """One cut in a cloth that was seen before, as the engine paints it."""
-    scene = scene_of(pipeline, FULL, recipe)
+def of_recipe(pipeline: Pipeline, recipe: Recipe, cuts: int) -> list[Kernel]:
+    """Cuts painted together in a cloth that was seen before, as the engine does."""
+    scene = scene_of(pipeline, FULL, recipe, cuts)
     width, height = recipe.size_px
-    drape = torch.empty(1, 3, height, width, device="meta")
+    drapes = torch.empty(cuts, 3, height, width, device="meta")
     kinds: dict[tuple[bool, bool], list[Kernel]] = {}
     painted: list[Kernel] = []
     for step in steps_of(recipe):
@@ -120,7 +120,7 @@ def of_recipe(pipeline: Pipeline, recipe: Recipe) -> list[Kernel]:
             ask = partial(predicted_noise, pipeline, recipe, scene, scene.noise, step)
             kinds[kind] = kernels_of(ask)
         painted += kinds[kind]
-    encode = kernels_of(partial(pipeline.encode, drape))
+    encode = kernels_of(partial(pipeline.encode, drapes))
     return [*encode, *painted, *kernels_of(partial(pipeline.decode, scene.known))]
 
 
@@ -190,16 +190,24 @@ def roofline(repeats: int) -> None:
         print(f"{'diffusers inpaint, sliced ' + how:32}{len(kernels):9}{numbers}")
     pipeline = pipeline_of(FULL, "meta", torch.float16)
     for profile, recipe in INPAINT.items():
-        _tell(profile, of_recipe(pipeline, recipe), cpu_seconds(recipe, repeats), best)
+        cpu = cpu_seconds(recipe, repeats)
+        for cuts in (1, SdxlInpaintEngine.batch_max):
+            _tell(profile, cuts, of_recipe(pipeline, recipe, cuts), cpu, best)
 
 
 def _tell(
-    profile: str, kernels: Sequence[Kernel], cpu: dict[str, float], best: dict[str, float]
+    profile: str,
+    cuts: int,
+    kernels: Sequence[Kernel],
+    cpu: dict[str, float],
+    best: dict[str, float],
 ) -> None:
+    """Of cuts painted together, a cut's share. All but the last are finished beside the card."""
+    waited = cuts * (cpu["drape"] + cpu["crop"]) + cpu["finish"]
     parts = ", ".join(f"{name} {seconds * 1000:.0f} ms" for name, seconds in cpu.items())
     numbers = ""
     for name, card in CARDS.items():
-        seconds = seconds_on(card, kernels) + sum(cpu.values())
+        seconds = (seconds_on(card, kernels) + waited) / cuts
         numbers += f"{seconds:12.3f} ({best[name] / seconds:4.1f} x)"
-    print(f"{profile:32}{len(kernels):9}{numbers}")
-    print(f"{'':32} of them this CPU's {sum(cpu.values()):.3f}: {parts}")
+    print(f"{f'{profile}, {cuts} at once':32}{len(kernels):9}{numbers}")
+    print(f"{'':32} of them this CPU's {waited / cuts:.3f}; a cut's: {parts}")

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from threading import Event
 from typing import Any
 from unittest.mock import Mock, patch
 
@@ -163,6 +164,29 @@ def test_a_batch_of_both_cuts_is_what_single_cuts_are() -> None:
         alone = picture(engine, order.letter).astype(int)
         assert np.abs(one.picture - alone).max() <= 1  # float32 sums in another order
         assert one.recipe["batch"] == 2
+
+
+def test_a_cut_is_finished_while_the_next_one_is_decoded() -> None:
+    engine = inpaint_engine()
+    decoded: list[int] = []
+    second = Event()
+
+    def decoding(*_: Any) -> None:
+        decoded.append(len(decoded))
+        if len(decoded) == 2:
+            second.set()
+
+    finished = engine._finished
+
+    def finishing(*arguments: Any) -> Picture:
+        assert second.wait(timeout=60)  # of the first: only then can the next have been decoded
+        return finished(*arguments)
+
+    hook = engine.pipeline.vae.decoder.register_forward_pre_hook(decoding)
+    with patch.object(engine, "_finished", finishing):
+        engine.render_batch([Order(letter("recto"), None), Order(letter("cruzado"), None)], quiet)
+    hook.remove()
+    assert decoded == [0, 1]
 
 
 def test_the_swatch_is_seen() -> None:

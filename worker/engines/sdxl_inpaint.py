@@ -8,7 +8,8 @@ is led by its other maps: its picture says so (`no-depth`), and its recipe names
 """
 
 from collections import OrderedDict
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from copy import copy
 from dataclasses import replace
 from functools import partial
@@ -168,15 +169,28 @@ class SdxlInpaintEngine:
             lambda share: tick(DRAPED + (PAINTED - DRAPED) * share),
             self._showing(orders, drapes, stands, scene),
         )
-        painted = _pictures_of(self.pipeline, latents)
-        tick(PAINTED)
-        done = []
-        for order, drape, stand, part in zip(orders, drapes, stands, painted, strict=True):
-            picture = self._finished(drape.picture, part, stand)
-            recipe = self._record(order, drape, stand, len(orders))
-            done.append(Rendering(picture, recipe, drape.degraded + stand.degraded))
+        pictures = self._all_finished(latents, drapes, stands)
         tick(1.0)
-        return done
+        return [
+            Rendering(
+                picture,
+                self._record(order, drape, stand, len(orders)),
+                drape.degraded + stand.degraded,
+            )
+            for picture, order, drape, stand in zip(pictures, orders, drapes, stands, strict=True)
+        ]
+
+    def _all_finished(
+        self, latents: torch.Tensor, drapes: Sequence[Rendering], stands: Sequence[Stand]
+    ) -> list[Picture]:
+        """While the card decodes one, the CPU finishes the one before."""
+        with ThreadPoolExecutor(max_workers=1) as cpu:
+            pictures = _pictures_of(self.pipeline, latents)
+            finishing = [
+                cpu.submit(self._finished, drape.picture, painted, stand)
+                for painted, drape, stand in zip(pictures, drapes, stands, strict=True)
+            ]
+            return [one.result() for one in finishing]
 
     def _rendered_in_tiles(self, order: Order, tick: Tick) -> Rendering:
         """The VAE in tiles: needs least memory, and plain cloth may differ from tile to tile."""
@@ -329,10 +343,12 @@ def _tensor_of(part: NDArray[np.uint8], device: torch.device) -> torch.Tensor:
     return torch.from_numpy(rgb).to(device).permute(2, 0, 1)[None].float() / 255
 
 
-def _pictures_of(pipeline: Pipeline, latents: torch.Tensor) -> list[Floats]:
-    """Decode to (H, W, 3) BGR 0..1 each."""
-    with torch.inference_mode():
-        return _off_the_card(pipeline.decode(latents).float() / 2 + 0.5)
+def _pictures_of(pipeline: Pipeline, latents: torch.Tensor) -> Iterator[Floats]:
+    """Decode one after the other, to (H, W, 3) BGR 0..1 each."""
+    for one in latents.split(1):
+        with torch.inference_mode():
+            pictures = _off_the_card(pipeline.decode(one).float() / 2 + 0.5)
+        yield from pictures
 
 
 def _off_the_card(pictures: torch.Tensor) -> list[Floats]:
