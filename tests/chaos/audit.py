@@ -4,6 +4,7 @@ the claim and lease that were on the row at that moment and the process that mad
 INSTALL = """
 CREATE TABLE chaos_moves (
     seq bigserial PRIMARY KEY,
+    asked timestamptz NOT NULL DEFAULT statement_timestamp(),  -- before any wait
     at timestamptz NOT NULL DEFAULT clock_timestamp(),
     app text NOT NULL DEFAULT current_setting('application_name'),
     verb text NOT NULL,
