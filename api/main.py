@@ -45,6 +45,38 @@ from api.startup import lifespan
 from models.logs import start_logging
 from models.settings import settings
 
+MODULES = (
+    generations,  # routes are tried in this order: what is polled comes first
+    shop,
+    floor,
+    gallery,
+    stars,
+    details,
+    thumbnails,
+    previews,
+    provenance,
+    swatches,
+    files,
+    auth,
+    catalogue,
+    fabrics,
+    admin,
+    health,
+    operations,
+    clients,
+    lookbooks,
+    sign_in,
+    console_orders,
+    console_catalogue,
+    console_import,
+    console_looks,
+    console_operations,
+    console_people,
+    client_pages,
+    clients_lookbooks,
+    clients_shared,
+)
+
 
 def create_app() -> FastAPI:
     """The whole application, configured by the settings."""
@@ -58,37 +90,7 @@ def create_app() -> FastAPI:
         redirect_slashes=False,  # an address with a slash too many does not exist
     )
     add_error_handlers(app)
-    for module in (
-        generations,  # routes are tried in this order: what is polled comes first
-        shop,
-        floor,
-        gallery,
-        stars,
-        details,
-        thumbnails,
-        previews,
-        provenance,
-        swatches,
-        files,
-        auth,
-        catalogue,
-        fabrics,
-        admin,
-        health,
-        operations,
-        clients,
-        lookbooks,
-        sign_in,
-        console_orders,
-        console_catalogue,
-        console_import,
-        console_looks,
-        console_operations,
-        console_people,
-        client_pages,
-        clients_lookbooks,
-        clients_shared,
-    ):
+    for module in MODULES:
         app.include_router(module.router)
     app.add_middleware(LastResort)
     app.add_middleware(BodyLimit)
