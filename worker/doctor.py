@@ -16,10 +16,9 @@ from pathlib import Path
 from models import queue
 from models.database import transaction
 from models.errors import StylistError
-from models.letter import Letter
 from models.settings import ROOT, settings
 from models.storage import storage
-from worker.engines import engine_named
+from worker.engines import engine_named, trial_letter
 from worker.looks import load_look
 from worker.weights import needed, shelf
 
@@ -133,16 +132,7 @@ def dry_render(name: str) -> str:
     engine = engine_named(name, LOOKS)
     engine.setup()
     look = load_look(sorted(path.parent for path in LOOKS.glob("*/look.json"))[0])
-    letter = Letter(
-        cut=look.name,
-        look=look.name,
-        look_version=look.version,
-        width_px=look.width_px,
-        height_px=look.height_px,
-        stage="final",
-        fabric_hex="#808080",
-        noise_seed=0,
-    )
+    letter = trial_letter(look.name, look.version, (look.width_px, look.height_px))
     started = time.perf_counter()
     picture = engine.render(letter, None, lambda _: None).picture
     if not picture.any():

@@ -45,6 +45,22 @@ class Order:
     show: Callable[[Callable[[], Picture]], None] = nobody_looks
 
 
+def trial_letter(
+    look: str, look_version: str, size_px: tuple[int, int], fabric_hex: str = "#808080"
+) -> Letter:
+    """A letter that nobody ordered, to try an engine with: the look in one plain colour."""
+    return Letter(
+        cut=look,
+        look=look,
+        look_version=look_version,
+        width_px=size_px[0],
+        height_px=size_px[1],
+        stage="final",
+        fabric_hex=fabric_hex,
+        noise_seed=0,
+    )
+
+
 class Engine(Protocol):
     name: str
     version: str  # part of the fingerprint: raise it when the same letter gives other pixels

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from models.errors import EngineFailed, LookUnavailable
 from models.letter import Letter
-from worker.engines import Order, Picture, Rendering, Tick
+from worker.engines import Order, Picture, Rendering, Tick, trial_letter
 from worker.engines.colour_lock import locked, rewoven
 from worker.engines.drape import FETCHED_KEPT, DrapeEngine, cloth_of
 from worker.engines.sdxl_denoise import Scene, Seen, denoise
@@ -111,16 +111,7 @@ class SdxlInpaintEngine:
         """The first look in plain grey."""
         stand = next(iter(self._stands.values()))
         height_px, width_px = stand.coverage.shape
-        return Letter(
-            cut=stand.name,
-            look=stand.name,
-            look_version=stand.version,
-            width_px=width_px,
-            height_px=height_px,
-            stage="final",
-            fabric_hex="#808080",
-            noise_seed=0,
-        )
+        return trial_letter(stand.name, stand.version, (width_px, height_px))
 
     def render(self, letter: Letter, swatch: bytes | None, tick: Tick) -> Rendering:
         return self.render_shown(Order(letter, swatch), tick)
