@@ -16,7 +16,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import torch
 from diffusers import (
@@ -37,6 +37,7 @@ from worker.engines.sdxl_recipe import INPAINT, Recipe
 TERA = 1e12
 RIVAL_STEPS, RIVAL_STRENGTH = 50, 0.85
 Kind = Literal["half", "tf32", "single"]
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
@@ -289,6 +290,22 @@ def counted(run: Callable[[], Any]) -> float:
     return float(counter.get_total_flops())
 
 
+def of_each_step(
+    pipeline: Pipeline, recipe: Recipe, scene: Scene, told: Callable[[Callable[[], Any]], Found]
+) -> list[Found]:
+    """What is told of each step's questions to the networks. Steps of one kind are alike: one of
+    each is asked."""
+    kinds: dict[tuple[bool, bool], Found] = {}
+    steps = []
+    for step in steps_of(recipe):
+        kind = (recipe.guides(step.number), bool(recipe.controls_at(step.number)))
+        if kind not in kinds:
+            ask = partial(predicted_noise, pipeline, recipe, scene, scene.noise, step)
+            kinds[kind] = told(ask)
+        steps.append(kinds[kind])
+    return steps
+
+
 def flops_of_recipe(pipeline: Pipeline, size: Size, recipe: Recipe) -> dict[str, float]:
     """Of one cut with a swatch that is seen for the first time; the prompt is read at the start."""
     scene = scene_of(pipeline, size, recipe)
@@ -296,16 +313,8 @@ def flops_of_recipe(pipeline: Pipeline, size: Size, recipe: Recipe) -> dict[str,
     drape = torch.empty(1, 3, height, width, device=pipeline.device)
     views = torch.empty(len(recipe.swatch_views_cm), 3, 224, 224, device=pipeline.device)
     sight = pipeline.image_encoder
-    kinds: dict[tuple[bool, bool], float] = {}
-    steps = 0.0
-    for step in steps_of(recipe):
-        kind = (recipe.guides(step.number), bool(recipe.controls_at(step.number)))
-        if kind not in kinds:
-            ask = partial(predicted_noise, pipeline, recipe, scene, scene.noise, step)
-            kinds[kind] = counted(ask)
-        steps += kinds[kind]
     return {
-        "steps": steps,
+        "steps": sum(of_each_step(pipeline, recipe, scene, counted)),
         "encode": counted(lambda: pipeline.encode(drape)),
         "decode": counted(lambda: pipeline.decode(scene.known)),
         "swatch": counted(lambda: sight(views.to(pipeline.dtype))) if sight else 0.0,

@@ -103,22 +103,17 @@ def _paint(pipeline: Pipeline, recipe: Recipe, cuts: int, memory: Memory) -> Non
 
 def text_encoders() -> list[Any]:
     """SDXL's two, on the meta device."""
-    common = {"vocab_size": 49408, "max_position_embeddings": 77}
-    small = CLIPTextConfig(
-        hidden_size=768,
-        intermediate_size=3072,
-        num_hidden_layers=12,
-        num_attention_heads=12,
-        projection_dim=768,
-        **common,
-    )
-    large = CLIPTextConfig(
-        hidden_size=1280,
-        intermediate_size=5120,
-        num_hidden_layers=32,
-        num_attention_heads=20,
-        projection_dim=1280,
-        **common,
+    small, large = (
+        CLIPTextConfig(
+            hidden_size=width,
+            intermediate_size=4 * width,
+            num_hidden_layers=layers,
+            num_attention_heads=heads,
+            projection_dim=width,
+            vocab_size=49408,
+            max_position_embeddings=77,
+        )
+        for width, layers, heads in ((768, 12, 12), (1280, 32, 20))
     )
     with torch.device("meta"):
         return [CLIPTextModel(small).half(), CLIPTextModelWithProjection(large).half()]

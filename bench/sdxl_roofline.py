@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import cv2
@@ -26,6 +27,7 @@ from bench.sdxl import (
     RIVAL_STRENGTH,
     Card,
     Kind,
+    of_each_step,
     pipeline_of,
     scene_of,
     unet_of,
@@ -33,10 +35,9 @@ from bench.sdxl import (
 )
 from bench.sdxl_kernels import aten, reordered, watched
 from bench.sdxl_memory import question
-from models.letter import Letter
 from models.settings import ROOT
+from worker.engines import trial_letter
 from worker.engines.drape import DrapeEngine
-from worker.engines.sdxl_denoise import predicted_noise, steps_of
 from worker.engines.sdxl_inpaint import SdxlInpaintEngine
 from worker.engines.sdxl_mask import garment_box, scaled
 from worker.engines.sdxl_pipeline import Pipeline
@@ -112,15 +113,8 @@ def of_recipe(pipeline: Pipeline, recipe: Recipe, cuts: int) -> list[Kernel]:
     scene = scene_of(pipeline, FULL, recipe, cuts)
     width, height = recipe.size_px
     drapes = torch.empty(cuts, 3, height, width, device="meta")
-    kinds: dict[tuple[bool, bool], list[Kernel]] = {}
-    painted: list[Kernel] = []
-    for step in steps_of(recipe):
-        kind = (recipe.guides(step.number), bool(recipe.controls_at(step.number)))
-        if kind not in kinds:
-            ask = partial(predicted_noise, pipeline, recipe, scene, scene.noise, step)
-            kinds[kind] = kernels_of(ask)
-        painted += kinds[kind]
     encode = kernels_of(partial(pipeline.encode, drapes))
+    painted = chain.from_iterable(of_each_step(pipeline, recipe, scene, kernels_of))
     return [*encode, *painted, *kernels_of(partial(pipeline.decode, scene.known))]
 
 
@@ -149,16 +143,7 @@ def cpu_seconds(recipe: Recipe, repeats: int) -> dict[str, float]:
     stand = stand_of(LOOKS / "recto", recipe, 8, garment_box)
     drape = DrapeEngine(LOOKS)
     drape.setup()
-    letter = Letter(
-        cut=look.name,
-        look=look.name,
-        look_version=look.version,
-        width_px=look.width_px,
-        height_px=look.height_px,
-        stage="final",
-        fabric_hex="#203060",
-        noise_seed=0,
-    )
+    letter = trial_letter(look.name, look.version, (look.width_px, look.height_px), "#203060")
     draped = drape.render(letter, None, lambda _: None).picture
     width, height = recipe.size_px
     painted = np.random.default_rng(0).random((height, width, 3), np.float32)
