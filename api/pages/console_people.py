@@ -1,6 +1,6 @@
 """People: accounts and their roles, sessions, API tokens, one's own account, the audit log."""
 
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Annotated, Any, Literal
 
@@ -62,6 +62,7 @@ def read_audit(
     offset: Annotated[int, Query(ge=0, le=10_000_000)] = 0,
 ) -> Response:
     found = audit.entries(session, ON_A_PAGE + 1, offset, kind or None, actor or None)
+    users = accounts.users(session)
     return page(
         "audit",
         request,
@@ -72,9 +73,9 @@ def read_audit(
         limit=ON_A_PAGE,
         kind=kind,
         actor=actor,
-        users=accounts.users(session),
-        who=_who(session),
-        changes=partial(changes, names=_names(session)),
+        users=users,
+        who=who(users),
+        changes=partial(changes, names=_names(users, catalogue.family_names(session))),
         few=FEW_CHANGES,
     )
 
@@ -265,17 +266,12 @@ def _own_id(own: Principal) -> int:
     return own.user_id
 
 
-def _names(session: Session) -> Names:
+def _names(users: Sequence[accounts.User], families: Mapping[int, str]) -> Names:
     """Who and what the ids in the log are; where that is gone, the id."""
-    families = catalogue.family_names(session)
-    users = {user.id: user.username for user in accounts.users(session)}
+    usernames = {user.id: user.username for user in users}
     return {
-        "created_by": _who(session),
+        "created_by": who(users),
         "fabric_family_id": lambda id: families.get(id, str(id)),
-        "owner": _who(session),
-        "user_id": lambda id: users.get(id, str(id)),
+        "owner": who(users),
+        "user_id": lambda id: usernames.get(id, str(id)),
     }
-
-
-def _who(session: Session) -> Callable[[str], str]:
-    return who(accounts.users(session))
