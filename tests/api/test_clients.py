@@ -15,7 +15,7 @@ from models import clients, doomed
 from models.database import transaction
 from models.errors import DatabaseUnavailable, StorageError
 from models.storage import FolderStorage, storage
-from tests.log_lines import written
+from tests.log_lines import without_chance, written
 from tests.orders import BOTH, place, sql
 from tests.pictures import PICTURE, finished_order, stored
 from tests.wire import problem
@@ -177,7 +177,8 @@ def test_no_log_line_and_no_audit_row_holds_anything_personal(
         _fail_in_the_database()
     said = written(caplog) + sql("SELECT string_agg(CAST(audit AS text), ' ') FROM audit")
     assert '"path": "/api/v1/clients"' in said
-    assert not [word for word in ("Canario", "canario", "7654", "5576543210") if word in said]
+    told = without_chance(said)
+    assert not [word for word in ("Canario", "canario", "7654", "5576543210") if word in told]
 
 
 def _fail_in_the_database() -> None:

@@ -15,6 +15,7 @@ from models.errors import InvalidInput, NotFound, StorageError
 from models.lookbooks import Chosen
 from models.storage import FolderStorage, storage
 from models.tables import metadata
+from tests.log_lines import without_chance
 from tests.orders import BOTH, place, sql
 from tests.pictures import finish, finished_order, stored
 
@@ -233,7 +234,8 @@ def test_the_log_keeps_that_somebody_was_erased_but_not_who_it_was() -> None:
     actions = sql(f"SELECT array_agg(action ORDER BY id) {about}", id=str(id))
     assert actions == ["create", "update", "erase"]
     said = sql(f"SELECT string_agg(CAST(audit AS text), ' ') {about}", id=str(id))
-    assert not any(word in said for word in ("Sof", "Núñez", "1234", "solapa", "otra"))
+    told = without_chance(said)
+    assert not any(word in told for word in ("Sof", "Núñez", "1234", "solapa", "otra"))
 
 
 def test_an_order_that_another_client_has_survives() -> None:
